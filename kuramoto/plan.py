@@ -1,0 +1,162 @@
+"""The checked settings of a run, and where it stands: what solve, resume and run files share."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kuramoto._backend import Array
+from kuramoto._check import invalid, real_number, whole_number, wrong_type
+from kuramoto.controllers import AdaptiveStep, FixedStep, default_controller
+from kuramoto.model import Kuramoto
+from kuramoto.solution import SaveAt
+from kuramoto.steppers import DormandPrince, RungeKutta4, Stepper
+
+__all__ = ["Plan", "Position", "first_step", "make_plan"]
+
+
+class Position(NamedTuple):
+    """Where a run stands: all that is needed to go on, bit for bit."""
+
+    t: float
+    x: Array
+    step: int = 0
+    rejected: int = 0
+    dt: float = 0.0  # what an adaptive controller wants next
+    memory: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The checked settings of a run."""
+
+    t0: float
+    t1: float
+    dt: float | None
+    stepper: Stepper
+    controller: FixedStep | AdaptiveStep
+    save: SaveAt
+    max_steps: int | None = None
+    seed: int | None = None
+
+    @property
+    def whole_steps(self) -> int:
+        """How many full fixed steps fit; a span within rounding of a multiple counts as one."""
+        assert self.dt is not None
+        ratio = (self.t1 - self.t0) / self.dt
+        nearest = round(ratio)
+        return nearest if abs(ratio - nearest) <= 1e-9 * max(1.0, ratio) else math.floor(ratio)
+
+    @property
+    def total_steps(self) -> int:
+        """Fixed steps in all, the last of which may be shorter."""
+        assert self.dt is not None
+        rest = (self.t1 - self.t0) - self.whole_steps * self.dt
+        return self.whole_steps + (rest > 1e-9 * self.dt)
+
+    def time(self, step: int) -> float:
+        """Return when fixed step number `step` begins: never a running sum."""
+        assert self.dt is not None
+        return self.t1 if step >= self.total_steps else self.t0 + step * self.dt
+
+
+def make_plan(
+    model: Kuramoto,
+    t0: float,
+    t1: float,
+    dt: float | None,
+    stepper: Stepper | None,
+    controller: FixedStep | AdaptiveStep | None,
+    save: SaveAt | None,
+    max_steps: int | None,
+    seed: int | None,
+) -> Plan:
+    """Fill in the defaults and check every setting of `solve`."""
+    if not isinstance(model, Kuramoto):
+        raise wrong_type("model", "be a Kuramoto model", model, "build one: Kuramoto(coupling)")
+    t0, t1 = real_number("t0", t0), real_number("t1", t1)
+    if t1 < t0:
+        raise invalid("t1", f"be at least t0 = {t0:g}", f"{t1:g}", "time runs forwards")
+    if dt is not None:
+        dt = real_number("dt", dt, positive=True)
+        if dt > (t1 - t0) * (1 + 1e-9) and t1 > t0:
+            remedy = "take a smaller step or a later t1"
+            raise invalid("dt", f"be at most t1 − t0 = {t1 - t0:g}", f"{dt:g}", remedy)
+    if stepper is None:
+        stepper = DormandPrince() if dt is None else RungeKutta4()
+    controller = default_controller(dt) if controller is None else controller
+    _require_pair(model, dt, stepper, controller)
+    save = SaveAt() if save is None else save
+    if not isinstance(save, SaveAt):
+        raise wrong_type("save", "be a SaveAt", save, "for example SaveAt(every=10)")
+    if save.times and not t0 <= save.times[0] <= save.times[-1] <= t1:
+        found = f"has {save.times[0]:g} to {save.times[-1]:g}"
+        raise invalid("save.times", f"lie within t0 = {t0:g} and t1 = {t1:g}", found)
+    if max_steps is not None:
+        whole_number("max_steps", max_steps, least=1)
+    if seed is not None:
+        whole_number("seed", seed)
+    if getattr(stepper, "stochastic", False):
+        stepper, seed = _seeded(stepper, seed)
+    plan = Plan(t0, t1, dt, stepper, controller, save, max_steps, seed)
+    _require_reachable_times(plan)
+    return plan
+
+
+def _require_pair(
+    model: Kuramoto, dt: float | None, stepper: Stepper, controller: FixedStep | AdaptiveStep
+) -> None:
+    """Raise unless the stepper can serve the controller and the model."""
+    for name, value, needs in (
+        ("stepper", stepper, "step"),
+        ("controller", controller, "adaptive"),
+    ):
+        if isinstance(value, type) or not hasattr(value, needs):
+            remedy = "pass an instance, such as " + (
+                "RungeKutta4()" if name == "stepper" else "FixedStep()"
+            )
+            raise wrong_type(name, f"be a {name}", value, remedy)
+    kind = type(stepper).__name__
+    if controller.adaptive and not getattr(stepper, "estimates_error", False):
+        must = f"be FixedStep for {kind}, which has no error estimate"
+        if dt is None:
+            remedy = "pass a dt, or use DormandPrince()"
+            raise invalid("dt", f"be given for {kind}, which has no error estimate", "None", remedy)
+        raise invalid("controller", must, type(controller).__name__, "or use DormandPrince()")
+    if not controller.adaptive and dt is None:
+        raise invalid("dt", "be given for FixedStep", "None", "pass dt=..., or use AdaptiveStep()")
+    stochastic = getattr(stepper, "stochastic", False)
+    if model.noise > 0 and not stochastic:
+        remedy = "use StochasticHeun() with a dt"
+        raise invalid("stepper", "be stochastic for a model with noise", kind, remedy)
+
+
+def _seeded(stepper: Any, seed: int | None) -> tuple[Stepper, int]:
+    """Give a stochastic stepper its seed: solve's, else its own, else a fresh one."""
+    chosen = stepper.seed if seed is None else seed
+    chosen = int(np.random.SeedSequence().generate_state(1)[0]) if chosen is None else chosen
+    return dataclasses.replace(stepper, seed=chosen), chosen
+
+
+def _require_reachable_times(plan: Plan) -> None:
+    """Raise where a stochastic run is asked for times between its steps: noise has no half-way."""
+    if not getattr(plan.stepper, "stochastic", False) or not plan.save.times or plan.dt is None:
+        return
+    steps = (np.asarray(plan.save.times) - plan.t0) / plan.dt
+    apart = np.abs(steps - np.round(steps)) > 1e-9 * np.maximum(1.0, np.abs(steps))
+    apart &= np.asarray(plan.save.times) < plan.t1
+    if apart.any():
+        found = f"has {plan.save.times[int(np.argmax(apart))]:g}"
+        remedy = "choose dt so that it divides them"
+        raise invalid("save.times", f"be multiples of dt = {plan.dt:g} with noise", found, remedy)
+
+
+def first_step(model: Kuramoto, plan: Plan, x: Array) -> float:
+    """Return the first step size: as given, or guessed for an adaptive run."""
+    if isinstance(plan.controller, AdaptiveStep) and plan.t1 > plan.t0:
+        guess = plan.dt or plan.controller.first_step(model, plan.stepper, plan.t0, x)
+        return min(guess, plan.t1 - plan.t0)
+    return plan.dt or 0.0
