@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from kuramoto import couplings, frequencies, lyapunov, phase, sphere
+from kuramoto import couplings, frequencies, lyapunov, observables, phase, sphere
 from kuramoto.controllers import AdaptiveStep, FixedStep
 from kuramoto.couplings import (
     Attention,
@@ -78,6 +78,7 @@ __all__ = [
     "energy_rate",
     "frequencies",
     "lyapunov",
+    "observables",
     "phase",
     "resume",
     "solve",

@@ -49,8 +49,8 @@ class Kuramoto:
     >>> import numpy as np, kuramoto as km
     >>> model = km.Kuramoto(km.MeanField(2.0), km.Rotation([1.0]))
     >>> model.velocity(np.array([[1.0, 0.0], [0.0, 1.0]]))
-    array([[ 0.,  2.],
-           [ 0.,  0.]])
+    array([[0., 2.],
+           [0., 0.]])
     """
 
     def __init__(

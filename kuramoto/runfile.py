@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto import _modelfile, controllers, steppers
+from kuramoto import _modelfile, controllers, observables, steppers
 from kuramoto._backend import Array, from_numpy, namespace_by_name
 from kuramoto._check import nearest
 from kuramoto.model import Kuramoto
@@ -231,8 +231,6 @@ class RunFile:
                 f"Run file {self.path} observed {', '.join(unknown)} by functions of your own; "
                 "pass them again: kuramoto.resume(path, observe={name: f})."
             )
-        from kuramoto import observables  # above this file in the house
-
         rest = [name for name in names if name not in given]
         known = observables.standard(rest, model) if rest else {}
         return {name: given[name] if name in given else known[name] for name in names}

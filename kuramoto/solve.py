@@ -122,9 +122,9 @@ def solve(
     from kuramoto.storage import RunWriter  # h5py is loaded on first use only
 
     probe = {name: function(start.t, start.x) for name, function in observe.items()}
-    writer = RunWriter.create(
-        out, model, plan, start, probe, overwrite=overwrite, experiment=experiment
-    )
+    named = [n for n, f in observe.items() if getattr(f, "standard_name", None) == n]
+    keep = {"standard": named, "overwrite": overwrite, "experiment": experiment}
+    writer = RunWriter.create(out, model, plan, start, probe, **keep)
     return _run(model, plan, start, writer, observe, progress)
 
 

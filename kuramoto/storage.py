@@ -21,7 +21,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class RunWriter:
         start: Position,
         probe: Mapping[str, Any],
         *,
-        standard: tuple[str, ...] = (),
+        standard: Sequence[str] = (),
         overwrite: bool = False,
         experiment: str | None = None,
     ) -> RunWriter:
