@@ -26,7 +26,7 @@ CouplingPart = Annotated[Part, COUPLINGS]
 CouplingParts = Annotated[tuple[Part, ...], each(COUPLINGS, "couplings")]
 KernelPart = Annotated[Part, KERNELS]
 
-# Couplings -------------------------------------------------------------------------------------------
+# Couplings
 
 
 @COUPLINGS.entry("mean_field")
@@ -82,7 +82,7 @@ def _sparse(setting: Setting, weights: Any) -> Coupling:
     return Sparse.from_edges(rows, weights.indices, values, sites=weights.shape[0])
 
 
-# Graphs: kuramoto.graphs as it is; M is the number of oscillators ---------------------------------------
+# Graphs: kuramoto.graphs as it is; M is the number of oscillators
 
 COUPLINGS.add("graph", GRAPHS)
 
@@ -128,7 +128,7 @@ def _complete(setting: Setting, *, strength: float = 1.0) -> Coupling:
     return _sparse(setting, graphs.complete(_oscillators(setting), strength))
 
 
-# Kernels of lattices, as arrays ------------------------------------------------------------------------
+# Kernels of lattices, as arrays
 
 
 def _offsets(setting: Setting, size: tuple[int, ...]) -> list[np.ndarray]:
@@ -138,7 +138,7 @@ def _offsets(setting: Setting, size: tuple[int, ...]) -> list[np.ndarray]:
     if len(odd) != axes or not all(k % 2 for k in odd):
         must = f"be odd: one number, or one for each of the {axes} axes"
         raise invalid("size", must, f"{list(size)}")
-    return np.meshgrid(*(np.arange(k) - k // 2 for k in odd), indexing="ij")
+    return list(np.meshgrid(*(np.arange(k) - k // 2 for k in odd), indexing="ij"))
 
 
 def _squared_radius(setting: Setting, size: tuple[int, ...], width: float) -> np.ndarray:
@@ -150,14 +150,14 @@ def _squared_radius(setting: Setting, size: tuple[int, ...], width: float) -> np
 @KERNELS.entry("gaussian")
 def _gaussian(setting: Setting, *, size: Sizes, width: float) -> np.ndarray:
     kernel = np.exp(-0.5 * _squared_radius(setting, size, width))
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum())
 
 
 @KERNELS.entry("mexican_hat")
 def _mexican_hat(setting: Setting, *, size: Sizes, width: float) -> np.ndarray:
     squared = _squared_radius(setting, size, width)
     kernel = (1 - squared / len(setting.known_sites)) * np.exp(-0.5 * squared)
-    return kernel / np.abs(kernel).sum()
+    return np.asarray(kernel / np.abs(kernel).sum())
 
 
 @KERNELS.entry("uniform")
@@ -178,7 +178,7 @@ def _inline(setting: Setting, *, values: AnyNumbers) -> np.ndarray:
     return values.load(setting.base)
 
 
-# Natural frequencies -----------------------------------------------------------------------------------
+# Natural frequencies
 
 
 @FREQUENCIES.entry("planes")
@@ -225,7 +225,7 @@ def _sampler(name: str, distribution: Any) -> None:
 for _name in ("lorentzian", "normal", "uniform"):
     _sampler(_name, getattr(frequencies, _name))
 
-# Stimuli ---------------------------------------------------------------------------------------------
+# Stimuli
 
 
 _ONE, _ZERO = Numbers("outside", np.ones(())), Numbers("inside", np.zeros(()))
@@ -260,7 +260,7 @@ def _vectors(setting: Setting, value: Numbers) -> np.ndarray:
     return np.full(setting.dimensions, values) if values.ndim == 0 else values
 
 
-# Initial states -----------------------------------------------------------------------------------------
+# Initial states
 
 
 @INITIAL.entry("random")

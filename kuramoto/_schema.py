@@ -1,4 +1,4 @@
-"""From YAML text to checked calls: the machinery under `kuramoto.experiment`, which knows no physics.
+"""From YAML text to checked calls: the machinery under `kuramoto.experiment`; it knows no physics.
 
 Every part of an experiment is a function ``f(ground, *, key=default, ...)``. Its keyword-only
 parameters are the keys that a file may have, and their annotations say how values are read. So a
@@ -53,7 +53,7 @@ class Part:
     arguments: dict[str, Any]
 
     def build(self, ground: Any) -> Any:
-        """Call the function on what it stands on; complaints say which part of the file they mean."""
+        """Call the function on the ground it stands on; complaints say which part they mean."""
         try:
             return self.function(ground, **self.arguments)
         except ExperimentError:
@@ -214,7 +214,11 @@ def parse(text: str) -> Any:
         If it is not plain YAML, a mapping has a key twice, or it uses anchors and aliases.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
@@ -228,12 +232,13 @@ def parse(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML, less what surprises: no key twice, no aliases (a small file can hold a huge one)."""
+    """Safe YAML, less what surprises: no key twice, no aliases (they let a few lines grow huge)."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not taken", mark)
+            words = "aliases are not taken; write the value out"
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(None, None, words, mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:

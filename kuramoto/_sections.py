@@ -1,8 +1,7 @@
-"""The sections of an experiment file: model, state, solve. `kuramoto.experiment` says what they mean."""
+"""The sections of an experiment file: model, state, solve; `kuramoto.experiment` explains them."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from kuramoto.solution import SaveAt
 
 FORMAT = 1
 STEPPERS, CONTROLLERS = Registry(), Registry()
+_RANDOM = INITIAL("random", "state.initial")
 
 
 def model_and_state(base: Path, parts: dict[str, Part]) -> tuple[Kuramoto, Array]:
@@ -59,7 +59,7 @@ def _state(
     backend: Literal["numpy", "torch", "cupy"] = "numpy",
     dtype: Literal["float64", "float32"] = "float64",
     device: str | None = None,
-    initial: Annotated[Part, INITIAL] = INITIAL("random", "state.initial"),  # noqa: B008
+    initial: Annotated[Part, INITIAL] = _RANDOM,
 ) -> tuple[Setting, Part]:
     if oscillators is not None:
         if sites is not None:

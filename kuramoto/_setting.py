@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from kuramoto import graphs
+from kuramoto import _graph_files
 from kuramoto._backend import Array, from_numpy, namespace_by_name
 from kuramoto._check import invalid
 from kuramoto._schema import ExperimentError, each, show, text, whole, wrong
@@ -94,7 +94,7 @@ class Numbers:
         """Return the numbers; a file is looked for from `base`, and nothing in it is unpickled."""
         if self.values is not None:
             return self.values
-        file = graphs.existing_file(base / self.path)
+        file = _graph_files.existing_file(base / self.path)
         read = _ARRAY_FILES.get(file.suffix.lower())
         if read is None:
             must = f"end in {', '.join(_ARRAY_FILES)}"
@@ -125,13 +125,13 @@ def numbers(value: Any, where: str) -> Numbers:
 
 
 def _read_npz(file: Path, name: str | None) -> np.ndarray:
-    arrays = graphs.plain_arrays(file)
+    arrays = _graph_files.plain_arrays(file)
     if name is None and len(arrays) == 1:
-        return next(iter(arrays.values()))
+        name = next(iter(arrays))
     if name not in arrays:
         must = f"name one of the arrays in {file.name}: {', '.join(arrays)}"
         raise invalid("array", must, show(name))
-    return arrays[name]
+    return np.asarray(arrays[name])
 
 
 def _read_npy(file: Path, _: str | None) -> np.ndarray:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace
-
-if TYPE_CHECKING:
-    from kuramoto.model import Kuramoto
+from kuramoto.couplings import Coupling
 
 __all__ = ["energy", "energy_rate"]
 
 
-def energy(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
+class Model(Protocol):
+    """What an energy needs of a model; `kuramoto.Kuramoto` is one."""
+
+    coupling: Coupling
+
+    def stimulus_at(self, t: float) -> Array | None:
+        """Return c at time t."""
+        ...
+
+    def velocity(self, x: Array, t: float = 0.0) -> Array:
+        """Return ẋ."""
+        ...
+
+
+def energy(model: Model, x: Array, t: float = 0.0) -> Array:
     """Return E = −½ Σ_ij x_iᵀ J_ij x_j − Σ_i c_iᵀ x_i.
 
     Parameters
@@ -46,7 +58,7 @@ def energy(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
     return -_sum_sites(model, sphere.dot(x, field))
 
 
-def energy_rate(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
+def energy_rate(model: Model, x: Array, t: float = 0.0) -> Array:
     """Return dE/dt along ẋ = velocity(x, t), analytically: −Σ_i ⟨c_i + (J_s x)_i, ẋ_i⟩.
 
     J_s is the symmetric part of J; where J is symmetric that is the force, and under the conditions
@@ -73,7 +85,7 @@ def energy_rate(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
     return -_sum_sites(model, work)
 
 
-def _sum_sites(model: Kuramoto, per_site: Array) -> Array:
+def _sum_sites(model: Model, per_site: Array) -> Array:
     """Sum an array of shape (*batch, *sites, 1) over everything but the batch."""
     axes = tuple(range(-1 - model.coupling.site_ndim, 0))
     return array_namespace(per_site).sum(per_site, axis=axes)

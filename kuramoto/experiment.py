@@ -1,5 +1,7 @@
 """An experiment as data: a YAML file that says which model to run, from where, and for how long.
 
+.. code-block:: yaml
+
     experiment: 1                    # the header: this is an experiment, in format 1
     title: Two groups of oscillators
     model:
@@ -13,71 +15,71 @@
       save: {every: 10, start: true}
       observe: [order_parameter, energy]
 
-Every key is listed here; where it says ``= value``, that is the default. A part that needs no keys
-may be written as its bare type (``initial: random``). *Numbers* stands for a number, nested lists of
-them, the name of a file (.npy, .csv, or .npz with one array), or ``{path: file.npz, array: name}``.
-File names are relative to the experiment. Nothing in a file is ever run or unpickled.
+Every key is listed here; ``key = value`` gives its default, and a key without one is needed unless
+the text says otherwise. A part that needs no keys may be written as its bare type, as in ``initial:
+random``. *Numbers* stands for a number, nested lists of them, the name of a file (.npy, .csv, or
+.npz with one array), or ``{path: file.npz, array: name}``. File names are relative to the
+experiment. Nothing in a file is ever run or unpickled. At the top stand ``experiment: 1`` (the
+format), ``title`` (optional), ``model``, ``state`` and ``solve``.
 
-``experiment``: 1, the format; ``title = ""``.
+**model**: ``coupling``; optionally ``frequency``, ``stimulus``; ``noise = 0``.
 
-``model``: ẋ_i = Ω_i x_i + Proj_{x_i}(c_i + Σ_j J_ij x_j)
-    ``coupling`` (needed), ``frequency``, ``stimulus``, ``noise = 0``.
+``coupling``, by ``type``; ``strength = 1`` multiplies all weights
+    * ``mean_field``: ``strength``, the K of J_ij = K/M;
+    * ``dense``: ``weights`` (*numbers*, ``(M, M)`` or ``(M, M, N, N)``), ``strength``;
+    * ``graph``, by ``kind``, as in `kuramoto.graphs`, all with ``strength``:
+      ``ring`` (``neighbours = 1``), ``lattice`` (``shape``, ``periodic = true``),
+      ``small_world`` (``neighbours``, ``probability``, ``seed = 0``),
+      ``random`` (``mean_degree``, ``seed = 0``), ``complete``;
+    * ``file``: ``path``, anything that `kuramoto.graphs.read` reads, ``symmetric = true``,
+      ``strength``;
+    * ``dataset``: ``name`` (``connectome68`` or ``ieee118``), ``strength``;
+    * ``lattice``: ``kernel``, ``boundary = periodic`` (or ``zero``, ``reflect``),
+      ``method = auto`` (or ``direct``, ``fft``), ``channels = false``, ``strength``;
+    * ``sum``: ``terms``, a list of couplings.
 
-    ``coupling``, by ``type``; ``strength = 1`` multiplies all weights
-        * ``mean_field``: ``strength`` (needed), the K of J_ij = K/M;
-        * ``dense``: ``weights`` (*numbers*, (M, M) or (M, M, N, N)), ``strength``;
-        * ``graph``, by ``kind``, as in `kuramoto.graphs`, all with ``strength``:
-          ``ring`` (``neighbours = 1``), ``lattice`` (``shape``, ``periodic = true``),
-          ``small_world`` (``neighbours``, ``probability``, ``seed = 0``),
-          ``random`` (``mean_degree``, ``seed = 0``), ``complete``;
-        * ``file``: ``path`` (what `kuramoto.graphs.read` reads), ``symmetric = true``, ``strength``;
-        * ``dataset``: ``name`` (``connectome68`` or ``ieee118``), ``strength``;
-        * ``lattice``: ``kernel``, ``boundary = periodic`` (or ``zero``, ``reflect``),
-          ``method = auto`` (or ``direct``, ``fft``), ``channels = false``, ``strength``;
-        * ``sum``: ``terms``, a list of couplings.
+``kernel`` of a lattice, by ``type``; ``size`` is odd, one number or one for each axis
+    * ``gaussian``: ``size``, ``width`` (standard deviation in sites); its sum is 1;
+    * ``mexican_hat``: ``size``, ``width``; minus the Laplacian of a Gaussian, sizes sum to 1;
+    * ``uniform``: ``size``; its sum is 1;
+    * ``random_blocks``: ``size``, ``seed = 0``; N×N blocks of standard normal numbers, divided
+      by the root of N times the number of blocks;
+    * ``inline``: ``values`` (*numbers*), any kernel that `kuramoto.Lattice` takes.
 
-    ``kernel`` of a lattice, by ``type``; ``size`` is odd, one number or one for each axis
-        * ``gaussian``: ``size``, ``width`` (standard deviation, in sites); its sum is 1;
-        * ``mexican_hat``: ``size``, ``width``; the negative Laplacian of a Gaussian, Σ|K_h| = 1;
-        * ``uniform``: ``size``; its sum is 1;
-        * ``random_blocks``: ``size``, ``seed = 0``; N×N blocks of standard normal numbers divided
-          by √(entries · N);
-        * ``inline``: ``values`` (*numbers*), any kernel that `kuramoto.Lattice` takes.
+``frequency``, by ``type``, in radians per unit time
+    * ``planes``: ``omega`` (*numbers*, ``(N//2,)`` for all alike, or ``(*sites, N//2)``);
+    * ``lorentzian``, ``normal``, ``uniform``: ``center = 0``, ``width = 1``, ``seed = 0``,
+      ``quantiles = false``: a random rate for each plane of each oscillator, or with
+      ``quantiles: true`` the quantile grid in random order, free of sampling noise;
+    * ``antisymmetric``: ``weights`` (*numbers*, ``(N, N)`` or ``(*sites, N, N)``);
+    * ``dataset``: ``name`` (``ieee118``, for N = 2), ``scale = 1``.
 
-    ``frequency``, by ``type``, in radians per unit time
-        * ``planes``: ``omega`` (*numbers*, (N//2,) for all alike or (*sites, N//2));
-        * ``lorentzian``, ``normal``, ``uniform``: ``center = 0``, ``width = 1``, ``seed = 0``,
-          ``quantiles = false``: a random rate for each plane of each oscillator; with
-          ``quantiles: true`` the quantile grid in random order, free of sampling noise;
-        * ``antisymmetric``: ``weights`` (*numbers*, (N, N) or (*sites, N, N));
-        * ``dataset``: ``name`` (``ieee118``, for N = 2), ``scale = 1``.
+``stimulus``, by ``type``
+    * ``constant``: ``value`` (*numbers*: ``(N,)``, or what broadcasts to ``(*sites, N)``, or one
+      number for all components);
+    * ``fish``: ``outside = 1`` and ``inside = 0`` of a fish on a grid; a number or ``(N,)``;
+    * ``file``: ``path``, and ``array``, its name, in an .npz file of several.
 
-    ``stimulus``, by ``type``
-        * ``constant``: ``value`` (*numbers*: (N,), any shape that broadcasts to (*sites, N), or one
-          number for all components);
-        * ``fish``: ``outside = 1``, ``inside = 0`` of a fish silhouette on a grid; a number or (N,);
-        * ``file``: ``path``, ``array`` (its name in an .npz file).
+**state**, x of shape ``(*batch, *sites, N)``: ``dimensions``, which is N; ``oscillators``, which is
+M, or ``sites``, a list for grids (neither where the coupling has a size of its own); optionally
+``batch``, a number or list: independent runs; ``backend = numpy`` (or ``torch``, ``cupy``),
+``dtype = float64`` (or ``float32``), ``device`` (for torch, such as ``cuda``),
+``initial = random``.
 
-``state``: x of shape (*batch, *sites, N)
-    ``dimensions`` (N, needed); ``oscillators`` (M) or ``sites`` (a list, for grids), neither where
-    the coupling has its own size; ``batch``, a number or list: independent runs;
-    ``backend = numpy`` (or ``torch``, ``cupy``), ``dtype = float64`` (or ``float32``), ``device``
-    (such as ``cuda``, for torch); ``initial = random``.
+``initial``, by ``type``; ``perturbation = 0`` is the size of normal noise that is added
+    * ``random``: ``seed = 0``; uniform on the sphere;
+    * ``aligned``: ``direction`` (N numbers; the first axis), ``perturbation``, ``seed = 0``;
+    * ``twisted``: ``winding = 1`` (turns along each site axis), ``perturbation``, ``seed = 0``;
+    * ``phases``: ``theta`` (*numbers*, radians), for N = 2;
+    * ``vectors``: ``values`` (*numbers*, unit vectors).
 
-    ``initial``, by ``type``; ``perturbation = 0`` is the size of normal noise added, by ``seed = 0``
-        * ``random``: ``seed = 0``; uniform on the sphere;
-        * ``aligned``: ``direction`` (N numbers, default the first axis), ``perturbation``, ``seed``;
-        * ``twisted``: ``winding = 1`` (turns along each site axis), ``perturbation``, ``seed``;
-        * ``phases``: ``theta`` (*numbers*, radians), for N = 2;
-        * ``vectors``: ``values`` (*numbers*, unit vectors).
-
-``solve``: as in `kuramoto.solve`
-    ``t1`` (needed), ``t0 = 0``; ``dt``, a number, or ``certified`` for the largest step at which
-    the energy provably falls; ``stepper`` (``projected_euler``, ``splitting``, ``geodesic_euler``,
-    ``runge_kutta4``, ``dormand_prince``, ``stochastic_heun``); ``controller`` (``fixed``, or
-    ``adaptive`` with ``rtol``, ``atol``, ``max_step``, ``safety``, ``shrink``, ``grow``); ``seed``;
-    ``max_steps``; ``save`` with ``times`` (*numbers*), ``every = 0``, ``start = false``,
-    ``end = true``; ``observe``, a list of names of `kuramoto.observables.OBSERVABLES`.
+**solve**, as `kuramoto.solve`: ``t1``, ``t0 = 0``; optionally ``dt``, a number, or ``certified``
+for the largest step at which the energy provably never rises; ``stepper`` (``projected_euler``,
+``splitting``, ``geodesic_euler``, ``runge_kutta4``, ``dormand_prince``, ``stochastic_heun``);
+``controller`` (``fixed``, or ``adaptive`` with ``rtol``, ``atol``, ``max_step``, ``safety``,
+``shrink``, ``grow``); ``seed``; ``max_steps``; ``save`` with ``times`` (*numbers*), ``every = 0``,
+``start = false``, ``end = true``; ``observe``, a list of names of
+`kuramoto.observables.OBSERVABLES`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class Plan:
     max_steps: int | None = None
     seed: int | None = None
 
-    @property
+    @cached_property
     def whole_steps(self) -> int:
         """How many full fixed steps fit; a span within rounding of a multiple counts as one."""
         assert self.dt is not None
@@ -50,7 +51,7 @@ class Plan:
         nearest = round(ratio)
         return nearest if abs(ratio - nearest) <= 1e-9 * max(1.0, ratio) else math.floor(ratio)
 
-    @property
+    @cached_property
     def total_steps(self) -> int:
         """Fixed steps in all, the last of which may be shorter."""
         assert self.dt is not None
@@ -77,14 +78,7 @@ def make_plan(
     """Fill in the defaults and check every setting of `solve`."""
     if not isinstance(model, Kuramoto):
         raise wrong_type("model", "be a Kuramoto model", model, "build one: Kuramoto(coupling)")
-    t0, t1 = real_number("t0", t0), real_number("t1", t1)
-    if t1 < t0:
-        raise invalid("t1", f"be at least t0 = {t0:g}", f"{t1:g}", "time runs forwards")
-    if dt is not None:
-        dt = real_number("dt", dt, positive=True)
-        if dt > (t1 - t0) * (1 + 1e-9) and t1 > t0:
-            remedy = "take a smaller step or a later t1"
-            raise invalid("dt", f"be at most t1 − t0 = {t1 - t0:g}", f"{dt:g}", remedy)
+    t0, t1, dt = _checked_times(t0, t1, dt)
     if stepper is None:
         stepper = DormandPrince() if dt is None else RungeKutta4()
     controller = default_controller(dt) if controller is None else controller
@@ -104,6 +98,19 @@ def make_plan(
     plan = Plan(t0, t1, dt, stepper, controller, save, max_steps, seed)
     _require_reachable_times(plan)
     return plan
+
+
+def _checked_times(t0: Any, t1: Any, dt: Any) -> tuple[float, float, float | None]:
+    t0, t1 = real_number("t0", t0), real_number("t1", t1)
+    if t1 < t0:
+        raise invalid("t1", f"be at least t0 = {t0:g}", f"{t1:g}", "time runs forwards")
+    if dt is None:
+        return t0, t1, None
+    dt = real_number("dt", dt, positive=True)
+    if dt > (t1 - t0) * (1 + 1e-9) and t1 > t0:
+        remedy = "take a smaller step or a later t1"
+        raise invalid("dt", f"be at most t1 − t0 = {t1 - t0:g}", f"{dt:g}", remedy)
+    return t0, t1, dt
 
 
 def _require_pair(

@@ -130,6 +130,11 @@ class MemoryRecorder:
         self.states: list[Array] = []
         self.observed: dict[str, list[Any]] = {}
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been recorded yet."""
+        return not self.times
+
     def record(self, t: float, x: Array, observed: Mapping[str, Any]) -> None:
         """Keep one row."""
         self.times.append(t)

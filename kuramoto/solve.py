@@ -123,8 +123,16 @@ def solve(
 
     probe = {name: function(start.t, start.x) for name, function in observe.items()}
     named = [n for n, f in observe.items() if getattr(f, "standard_name", None) == n]
-    keep = {"standard": named, "overwrite": overwrite, "experiment": experiment}
-    writer = RunWriter.create(out, model, plan, start, probe, **keep)
+    writer = RunWriter.create(
+        out,
+        model,
+        plan,
+        start,
+        probe,
+        standard=named,
+        overwrite=overwrite,
+        experiment=experiment,
+    )
     return _run(model, plan, start, writer, observe, progress)
 
 
@@ -188,7 +196,7 @@ def _run(
     status = Status.FAILED
     try:
         with _bar(plan, position, progress) as bar:
-            if position.step == 0:
+            if position.step == 0 and recorder.empty:
                 _save_start(plan, position, recorder, observe)
             for leg in _march(model, plan, position):
                 _save_leg(model, plan, leg, recorder, observe)
@@ -259,9 +267,9 @@ def _next_stop(plan: Plan, step: int) -> int:
         assert plan.dt is not None
         here = plan.time(step)
         later = plan.save.times[int(np.searchsorted(plan.save.times, here, side="right")) :]
-        for wanted in later[:1]:
+        for wanted in later[:1]:  # stop on both sides of it; one more for rounding
             passed = math.floor((wanted - plan.t0) / plan.dt)
-            stops += [number for number in (passed - 1, passed, passed + 1) if number > step]
+            stops += [passed - 1, passed, passed + 1]
     return min(stop for stop in stops if stop > step)
 
 
@@ -277,7 +285,7 @@ def _march_adaptive(model: Kuramoto, plan: Plan, position: Position) -> Iterator
         last = position.dt >= remaining * (1 - 1e-12)
         dt = remaining if last else position.dt
         t = plan.t1 if last else position.t + dt
-        if not t > position.t or dt < 1e-14 * max(1.0, abs(t)):
+        if not last and dt < 1e-14 * max(1.0, abs(t)):
             _fail_step(position, dt)
         step = stepper.step(model, position.t, position.x, dt, carry)
         verdict = controller.decide(step.error, dt, position.memory, stepper.order)

@@ -125,6 +125,11 @@ class RunWriter:
             file = _publish(path, fill, copy_rows, overwrite=True)
         return cls(path, file, rows=rows, sequence=0)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been recorded yet, in this session or one before."""
+        return self._rows == 0 and not self._times
+
     def record(self, t: float, x: Array, observed: Mapping[str, Any]) -> None:
         """Take one row into the buffer."""
         self._times.append(t)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import kuramoto as km
 from kuramoto import sphere
-from kuramoto.couplings import base, dense
+from kuramoto.couplings import bounds, dense
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -219,7 +219,7 @@ def test_the_cheap_norm_of_many_blocks_is_a_bound(seed):
     exact = np.linalg.norm(blocks, ord=2, axis=(-2, -1))
     many = np.tile(blocks, (20_000, 1, 1))  # over the size at which the cheap bound takes over
     assert many.size > 1_000_000
-    cheap = base.spectral_norms(many)[:6]
+    cheap = bounds.spectral_norms(many)[:6]
     assert np.all(cheap >= exact)
     assert np.all(cheap <= np.sqrt(3) * exact)  # Frobenius ≤ √rank · spectral
     assert not np.allclose(cheap, exact), "the exact branch ran"
@@ -256,9 +256,13 @@ def test_dense_wants_real_numbers():
 
 def test_states_must_fit_the_weights():
     x = sphere.random_points((4, 3), seed=0)
-    with pytest.raises(ValueError, match=r"\(\*batch, 5, N\) for this Dense, but has shape \(4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"\(\*batch, 5, N\) for this Dense, but has shape \(4, 3\)"
+    ):
         km.Dense(np.eye(5))(x)
-    with pytest.raises(ValueError, match=r"\(\*batch, 4, 2\) for this Dense, but has shape \(4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"\(\*batch, 4, 2\) for this Dense, but has shape \(4, 3\)"
+    ):
         km.Dense(np.zeros((4, 4, 2, 2)))(x)
     with pytest.raises(ValueError, match=r"for this Dense, but has shape \(3,\)"):
         km.Dense(np.eye(4))(x[0])

@@ -116,7 +116,9 @@ def test_rotations_keep_angles_and_add_up(N, seed, one, two):
     for frequency in kinds:
         a, b = turn(frequency, x, one), turn(frequency, y, one)
         np.testing.assert_allclose(sphere.dot(a, b), sphere.dot(x, y), atol=1e-12)
-        np.testing.assert_allclose(turn(frequency, a, two), turn(frequency, x, one + two), atol=1e-12)
+        np.testing.assert_allclose(
+            turn(frequency, a, two), turn(frequency, x, one + two), atol=1e-12
+        )
         assert np.abs(sphere.dot(x, frequency(x))).max() < 1e-13 * (1 + np.abs(frequency(x)).max())
 
 
@@ -234,7 +236,9 @@ def test_antisymmetric_admits_rounding_and_no_more(dtype):
 
 def test_rates_must_fit_the_state():
     x = sphere.random_points((5, 4), seed=0)
-    with pytest.raises(ValueError, match=r"`omega` must have shape .*\(5, 4\), but has shape \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"`omega` must have shape .*\(5, 4\), but has shape \(3,\)"
+    ):
         km.Rotation(np.ones(3))(x)
     with pytest.raises(ValueError, match="N = 4 has 2 plane"):
         km.Rotation(np.ones((5, 1)))(x)

@@ -1,8 +1,7 @@
 """Couplings: every way to say Σ_j J_ij x_j, each with the bounds that a certificate needs."""
 
 from kuramoto.couplings.attention import Attention
-from kuramoto.couplings.base import Coupling, Linear
-from kuramoto.couplings.compose import Scaled, Sum
+from kuramoto.couplings.base import Coupling, Linear, Scaled, Sum
 from kuramoto.couplings.dense import Dense, MeanField
 from kuramoto.couplings.lattice import Lattice
 from kuramoto.couplings.sparse import Sparse

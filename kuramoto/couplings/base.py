@@ -1,4 +1,4 @@
-"""What a coupling is, and what all linear couplings share: composition, bounds, a dense form."""
+"""What a coupling is, what all linear couplings share, and their sums and multiples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from kuramoto._backend import Array, array_namespace, from_numpy
+from kuramoto._backend import Array, array_namespace, from_numpy, scalar
 from kuramoto._check import invalid
 from kuramoto.frequencies import Frequency
 
@@ -128,14 +128,10 @@ class Linear:
 
     def __add__(self, other: Any) -> Any:
         """Add two couplings."""
-        from kuramoto.couplings.compose import Sum  # compose builds on this file
-
         return Sum((self, other)) if isinstance(other, Coupling) else NotImplemented
 
     def __mul__(self, factor: Any) -> Any:
         """Scale by a number."""
-        from kuramoto.couplings.compose import Scaled
-
         return NotImplemented if isinstance(factor, Coupling) else Scaled(factor, self)
 
     __rmul__ = __mul__
@@ -169,6 +165,111 @@ def _sites(coupling: Linear, sites: int | tuple[int, ...] | None) -> tuple[int, 
     return (given,) if isinstance(given, int) else tuple(given or ())
 
 
+class Scaled(Linear):
+    """A number times a coupling; written ``2.0 * coupling``.
+
+    Parameters
+    ----------
+    factor : float or 0-d array
+    coupling : Coupling
+    """
+
+    def __init__(self, factor: Any, coupling: Coupling) -> None:
+        self.factor, self.coupling = scalar(factor, "factor"), coupling
+        self.sites, self.site_ndim = coupling.sites, coupling.site_ndim
+        self.block_size = getattr(coupling, "block_size", None)
+
+    def __call__(self, x: Array, /) -> Array:
+        """Return the factor times the coupling's sum."""
+        return self.factor * self.coupling(x)
+
+    @property
+    def asymmetry(self) -> float:
+        """|factor| times the coupling's."""
+        return abs(self._value()) * asymmetry_of_any(self.coupling) if self._value() else 0.0
+
+    def row_bound(self) -> Any:
+        """Return |factor| times the coupling's bound."""
+        return abs(self._value()) * self.coupling.row_bound()
+
+    def eigenvalue_bounds(self) -> tuple[float, float]:
+        """Return the scaled bounds; a negative factor exchanges them."""
+        low, high = bounds_of(self.coupling)
+        if self._value() == 0:
+            return 0.0, 0.0
+        ends = sorted((self._value() * low, self._value() * high))
+        return ends[0], ends[1]
+
+    def commutator_bound(self, frequency: Frequency) -> float:
+        """Return |factor| times the coupling's bound."""
+        bound = self.coupling.commutator_bound(frequency)
+        return abs(self._value()) * bound if self._value() else 0.0
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"factor": self._value(), "coupling": self.coupling}
+
+    def _value(self) -> float:
+        return float(self.factor)
+
+
+class Sum(Linear):
+    """The sum of couplings; written ``a + b``.
+
+    Parameters
+    ----------
+    terms : sequence of Coupling
+        At least one; their sites and block sizes must fit.
+    """
+
+    def __init__(self, terms: Any) -> None:
+        parts = [t.terms if isinstance(t, Sum) else (t,) for t in terms]
+        self.terms: tuple[Coupling, ...] = tuple(term for part in parts for term in part)
+        if not self.terms:
+            raise invalid("terms", "hold at least one coupling", "empty")
+        self.site_ndim = self._shared({t.site_ndim for t in self.terms}, "number of site axes")
+        self.sites = self._shared({t.sites for t in self.terms} - {None}, "sites")
+        sizes = {getattr(t, "block_size", None) for t in self.terms} - {None}
+        self.block_size = self._shared(sizes, "block size")
+
+    def __call__(self, x: Array, /) -> Array:
+        """Return the sum of the terms' sums."""
+        total = self.terms[0](x)
+        for term in self.terms[1:]:
+            total = total + term(x)
+        return total
+
+    @property
+    def asymmetry(self) -> float:
+        """At most the sum of the terms' (two asymmetric terms that cancel are not looked for)."""
+        return sum(asymmetry_of_any(term) for term in self.terms)
+
+    def row_bound(self) -> Any:
+        """Return the sum of the terms' bounds."""
+        return sum(term.row_bound() for term in self.terms)
+
+    def eigenvalue_bounds(self) -> tuple[float, float]:
+        """Return the sums of the terms' bounds (Weyl's inequality)."""
+        low, high = zip(*(bounds_of(term) for term in self.terms), strict=True)
+        return sum(low), sum(high)
+
+    def commutator_bound(self, frequency: Frequency) -> float:
+        """Return the sum of the terms' bounds."""
+        return sum(term.commutator_bound(frequency) for term in self.terms)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {"terms": list(self.terms)}
+
+    @staticmethod
+    def _shared(found: set[Any], what: str) -> Any:
+        if len(found) > 1:
+            listed = " and ".join(str(value) for value in sorted(found))
+            remedy = "for a mean field on a grid pass MeanField(K, dims=...)"
+            raise invalid("terms", f"share one {what}", listed, remedy)
+        return next(iter(found), None)
+
+
 def asymmetry_of_any(coupling: Coupling) -> float:
     """Return the asymmetry of any coupling; where it says only yes or no, 0 or infinity."""
     return float(getattr(coupling, "asymmetry", 0.0 if coupling.symmetric else np.inf))
@@ -180,68 +281,3 @@ def bounds_of(coupling: Coupling) -> tuple[float, float]:
         return coupling.eigenvalue_bounds()
     high = float(np.max(coupling.row_bound())) if coupling.symmetric else np.inf
     return coupling.lowest_eigenvalue_bound(), high
-
-
-def spectral_norms(blocks: np.ndarray) -> np.ndarray:
-    """Return ‖·‖₂ of each trailing matrix, or for very many of them a bound that is cheap.
-
-    The bound is min(‖A‖_F, √(‖A‖₁‖A‖_∞)).
-    """
-    if blocks.size <= 1_000_000:
-        norms: np.ndarray = np.linalg.norm(blocks, ord=2, axis=(-2, -1))
-        return norms
-    size = np.abs(blocks)
-    frobenius = np.sqrt((size * size).sum(axis=(-2, -1)))
-    mixed = np.sqrt(size.sum(axis=-1).max(axis=-1) * size.sum(axis=-2).max(axis=-1))
-    return np.asarray(np.minimum(frobenius, mixed))
-
-
-def block_commutators(
-    weights: np.ndarray, omega_i: np.ndarray, omega_j: np.ndarray, *, blocks: bool
-) -> float:
-    """Return max ‖J_ij Ω_j − Ω_i J_ij‖_F, differences below rounding counted as 0.
-
-    Parameters
-    ----------
-    weights : array, shape (...,) or (..., N, N)
-    omega_i, omega_j : array, shape (..., N, N)
-        The matrices at the two ends, broadcast against `weights`.
-    blocks : bool
-        Whether `weights` holds N×N blocks.
-    """
-    if weights.size == 0:
-        return 0.0
-    if blocks:
-        defect = weights @ omega_j - omega_i @ weights
-        size = np.abs(weights).max() * max(np.abs(omega_i).max(), np.abs(omega_j).max())
-    else:
-        defect = weights[..., None, None] * (omega_j - omega_i)
-        size = np.abs(weights).max() * np.abs(omega_i).max()
-    largest = float(np.sqrt((defect * defect).sum(axis=(-2, -1))).max())
-    rounding = 8 * weights.shape[-1] if blocks else 8
-    return largest if largest > rounding * np.finfo(defect.dtype).eps * size else 0.0
-
-
-def host_frequencies(frequency: Frequency, block_size: int | None) -> np.ndarray:
-    """Return Ω as NumPy float64 matrices, in the smallest N that shows all of it."""
-    planes = getattr(frequency, "omega", None)
-    N = block_size or (2 * planes.shape[-1] if planes is not None else 0)
-    return np.asarray(frequency.matrices(N), dtype=np.float64)
-
-
-def asymmetry_of(matrix: np.ndarray, transposed: np.ndarray) -> float:
-    """Return max |A − Aᵀ|, or 0 where that is rounding of the largest entry."""
-    if matrix.size == 0:
-        return 0.0
-    largest = float(np.abs(matrix - transposed).max())
-    rounding = 4 * np.finfo(matrix.dtype).eps * np.abs(matrix).max()
-    return largest if largest > rounding else 0.0
-
-
-def exact_bounds(symmetric_part: np.ndarray) -> tuple[float, float]:
-    """Return the extreme eigenvalues, moved outwards by what rounding can have cost."""
-    matrix = np.asarray(symmetric_part, dtype=np.float64)
-    values = np.linalg.eigvalsh(matrix)
-    size = float(np.linalg.norm(matrix))
-    margin = 4 * len(matrix) * np.finfo(np.float64).eps * size
-    return float(values[0]) - margin, float(values[-1]) + margin

@@ -9,8 +9,8 @@ import numpy as np
 
 from kuramoto._backend import Array, array_namespace, as_array, require_same, scalar, to_numpy
 from kuramoto._check import invalid, whole_number
-from kuramoto.couplings.base import (
-    Linear,
+from kuramoto.couplings.base import Linear
+from kuramoto.couplings.bounds import (
     asymmetry_of,
     block_commutators,
     exact_bounds,

@@ -19,8 +19,8 @@ from kuramoto._backend import (
     zeros_array,
 )
 from kuramoto._check import invalid, nearest
-from kuramoto.couplings.base import (
-    Linear,
+from kuramoto.couplings.base import Linear
+from kuramoto.couplings.bounds import (
     asymmetry_of,
     block_commutators,
     host_frequencies,

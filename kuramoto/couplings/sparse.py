@@ -19,8 +19,8 @@ from kuramoto._backend import (
     to_numpy,
 )
 from kuramoto._check import invalid, whole_number
-from kuramoto.couplings.base import (
-    Linear,
+from kuramoto.couplings.base import Linear
+from kuramoto.couplings.bounds import (
     block_commutators,
     exact_bounds,
     host_frequencies,
@@ -193,15 +193,19 @@ class Sparse(Linear):
         return float((center - radius).min()), float((center + radius).max())
 
     def commutator_bound(self, frequency: Frequency) -> float:
-        """Return the largest ‖J_ij Ω_j − Ω_i J_ij‖_F over the edges."""
+        """Return the largest ‖J_ij Ω_j − Ω_i J_ij‖_F over the edges, a bound where edges repeat."""
         if frequency.shared and self.block_size is None:
             return 0.0
         values = to_numpy(self.values).astype(np.float64)
         omega = host_frequencies(frequency, self.block_size)
-        blocks = self.block_size is not None
-        if frequency.shared:
-            return block_commutators(values, omega, omega, blocks=blocks)
-        return block_commutators(values, omega[self.rows], omega[self.indices], blocks=blocks)
+        ends = (omega, omega) if frequency.shared else (omega[self.rows], omega[self.indices])
+        largest = block_commutators(values, *ends, blocks=self.block_size is not None)
+        return largest * self._most_repeated_edge() if largest else 0.0
+
+    def _most_repeated_edge(self) -> int:
+        """Return how often the most frequent pair (i, j) occurs: its commutators may add up."""
+        pairs = self.rows * (len(self.indptr) - 1) + self.indices
+        return int(np.unique(pairs, return_counts=True)[1].max(initial=1))
 
     def parameters(self) -> dict[str, Any]:
         """Return what `from_edges` takes."""

@@ -1,0 +1,350 @@
+"""The ``kuramoto`` command: what it says, what it returns, and nothing that computes.
+
+Everything heavy is imported inside the commands, so that ``--help`` is quick and a missing extra
+concerns only the command that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kuramoto.solution import Solution, SolveError, Status
+
+if TYPE_CHECKING:
+    from kuramoto.storage import RunFile
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+_EXTRAS = {
+    "matplotlib": "plot",
+    "PIL": "plot",
+    "torch": "nn",
+    "cupy": "gpu",
+    "dask": "sweep",
+    "distributed": "sweep",
+    "hypothesis": "testing",
+}
+
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="EXPERIMENT.yaml", help="Experiment to read.", show_default=False)
+]
+RunFilePath = Annotated[
+    Path, typer.Argument(metavar="RUN.h5", help="File that a run wrote.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no summary.")]
+
+
+def _out(metavar: str, help: str) -> Any:
+    return typer.Option(metavar=metavar, help=help, show_default=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        try:
+            version = metadata.version("kuramoto-spheres")
+        except metadata.PackageNotFoundError:
+            version = "(a checkout that is not installed)"
+        typer.echo(f"kuramoto-spheres {version}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def kuramoto(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Simulate coupled oscillators on spheres, and know when their energy can only fall.
+
+    Experiments are YAML files; runs are HDF5 files that survive any crash. Outputs that exist are
+    never overwritten without --force.
+
+    Exit codes: 0 done; 1 the run could not go on (or, for certify, the model has no certificate);
+    2 bad input; 130 interrupted. Set KURAMOTO_TRACEBACK=1 to see where an error comes from.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command(short_help="Two kernels, one fish: see what the package is for.")
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("."),
+    force: Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")] = False,
+) -> None:
+    """Run two kernels over one fish, to see what the package is for (under half a minute).
+
+    64 x 64 oscillators meet a fish silhouette. Coupled by a Gaussian kernel they are certified and
+    their energy only falls; coupled by a random one they are not, and waves run inside the fish.
+    Prints both certificates and writes fish.h5, fish.png and fish.gif.
+    """
+    from kuramoto import demo as demonstration
+
+    for path in demonstration.run(out, force=force, progress=not quiet, echo=typer.echo):
+        typer.echo(f"Wrote {path}")
+
+
+@app.command(short_help="Run an experiment into a run file.")
+def run(
+    experiment: ExperimentFile,
+    out: Annotated[
+        Path | None, _out("RUN.h5", "Run file to write [default: EXPERIMENT.h5, in this folder].")
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run an experiment and write its states and observables to a run file.
+
+    The file can be read while the run goes on (kuramoto info). A run that was interrupted or
+    killed is continued by kuramoto resume, to the same final state bit for bit.
+    """
+    from kuramoto import experiment as experiments
+
+    trial = experiments.load(experiment)
+    target = Path(experiment.with_suffix(".h5").name) if out is None else out
+    if target.exists() and target.samefile(experiment):
+        raise ValueError(f"Output {target} is the experiment itself; choose another name.")
+    with _resumable(target):
+        solution = trial.solve(target, progress=not quiet, overwrite=force)
+    if not quiet:
+        _echo_table(trial.title or experiment.name, _summary(target, solution))
+
+
+@app.command(short_help="Continue a run that was interrupted or killed.")
+def resume(run: RunFilePath, quiet: Quiet = False) -> None:
+    """Continue a run that was interrupted or killed; one that is finished stays as it is."""
+    import kuramoto
+
+    with _resumable(run):
+        solution = kuramoto.resume(run, progress=not quiet)
+    if not quiet:
+        _echo_table(str(run), _summary(run, solution))
+
+
+@app.command(short_help="Say whether an experiment's energy can only fall.")
+def certify(experiment: ExperimentFile) -> None:
+    """Say whether the energy of an experiment's model can only fall, why, and up to which step.
+
+    Exit codes: 0 certified; 1 not certified; 2 the experiment cannot be read.
+    """
+    from kuramoto import certify as certificate_of
+    from kuramoto import experiment as experiments
+
+    certificate = certificate_of(experiments.load(experiment).model())
+    typer.echo(certificate)
+    raise typer.Exit(0 if certificate else 1)
+
+
+@app.command(short_help="Say what a run file holds and how far it is.")
+def info(run: RunFilePath) -> None:
+    """Say what a run file holds and how far the run has come, also while it goes on."""
+    from kuramoto import storage
+
+    with storage.open_run(run) as first:
+        names = first.names
+    for name in names:
+        with storage.open_run(run, name) as file:
+            _echo_table(f"{run}: {name}" if name else str(run), _description(run, file))
+
+
+@app.command(short_help="Draw a run.")
+def plot(
+    run: RunFilePath,
+    out: Annotated[
+        Path | None, _out("FILE", "Picture to write; its ending says how [default: RUN.png].")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Draw a run: snapshots or a space-time picture, and its observables."""
+    from kuramoto import plotting
+
+    typer.echo(f"Wrote {plotting.plot_run(run, out, overwrite=force)}")
+
+
+@app.command(short_help="Animate a run as a GIF.")
+def animate(
+    run: RunFilePath,
+    out: Annotated[Path | None, _out("FILE.gif", "Animation to write [default: RUN.gif].")] = None,
+    force: Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+) -> None:
+    """Animate a run as a GIF."""
+    from kuramoto import plotting
+
+    typer.echo(f"Wrote {plotting.animate_run(run, out, overwrite=force, progress=not quiet)}")
+
+
+# --- what is said about a run -------------------------------------------------------------------
+
+
+def _summary(path: Path, solution: Solution) -> dict[str, str]:
+    """Put the outcome of a run into words."""
+    from kuramoto import storage
+
+    statistics = solution.statistics
+    took = f" in {statistics.seconds:.3g} s" if statistics.seconds >= 0 else ""
+    with storage.open_run(path) as file:
+        return {
+            "model": repr(file.model()),
+            "state": _shape(file.settings),
+            "steps": f"{statistics.steps}{took}, {statistics.rejected} rejected",
+            "status": f"{_status(file)} at t = {file.position().t:.6g}",
+            **_last_values(solution.times, solution.observed),
+            "written": f"{path}, {len(solution.times)} states",
+        }
+
+
+def _description(path: Path, file: RunFile) -> dict[str, str]:
+    """Put the contents of a run file into words."""
+    settings, position = file.settings, file.position()
+    lines = {
+        "title": _title(file.experiment),
+        "model": _model(file),
+        "state": _shape(settings),
+        "status": f"{_status(file)} at t = {position.t:.6g} of {settings['t1']:.6g}",
+        "steps": f"{position.step}, {position.rejected} rejected",
+        "settings": _settings(settings),
+        "saved": f"{file.rows} states",
+        **_last_values(file.times, file.observed),
+        "versions": ", ".join(f"{name} {version}" for name, version in file.versions.items()),
+    }
+    if file.status not in (Status.FINISHED, Status.MAX_STEPS) and file.names == [""]:
+        lines["continue"] = f"kuramoto resume {path}"
+    return {name: line for name, line in lines.items() if line}
+
+
+def _status(file: RunFile) -> str:
+    words = {Status.RUNNING: "running, or killed", Status.MAX_STEPS: "stopped at max_steps"}
+    return words.get(file.status, str(file.status))
+
+
+def _title(experiment: str | None) -> str:
+    from kuramoto import experiment as experiments
+
+    if experiment is None:
+        return ""
+    with contextlib.suppress(experiments.ExperimentError):
+        return experiments.loads(experiment).title
+    return ""
+
+
+def _model(file: RunFile) -> str:
+    try:
+        return repr(file.model())
+    except ValueError as error:  # a part that files cannot hold
+        return str(error)
+
+
+def _shape(settings: Mapping[str, Any]) -> str:
+    return f"{tuple(settings['shape'])}, {settings['dtype']} on {settings['backend']}"
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    plain = {name: settings[name] for name in ("t0", "t1", "dt", "seed", "max_steps")}
+    words = [f"{name} = {value:g}" for name, value in plain.items() if value is not None]
+    return ", ".join([*words, settings["stepper"]["type"], settings["controller"]["type"]])
+
+
+def _last_values(times: Any, observed: Mapping[str, Any]) -> dict[str, str]:
+    """Spell the last value of every observable."""
+    import numpy as np
+
+    from kuramoto._backend import to_numpy
+
+    if not len(times):
+        return {}
+    rows = {name: np.asarray(to_numpy(values[-1:]))[0] for name, values in observed.items()}
+    return {name: np.array2string(row, precision=6, threshold=8) for name, row in rows.items()}
+
+
+def _echo_table(title: str, lines: Mapping[str, str]) -> None:
+    width = max(map(len, lines))
+    typer.echo("\n".join([title, *(f"  {name:<{width}}  {line}" for name, line in lines.items())]))
+
+
+# --- how a command ends -------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _resumable(path: Path) -> Iterator[None]:
+    """Turn Ctrl-C into exit code 130 and, if the run left a file, a line on how to go on."""
+    import numpy as np
+
+    before = _identity(path)
+    try:
+        # A run that overflows ends with an error that says so; NumPy's warnings would come first.
+        with np.errstate(all="ignore"):
+            yield
+    except KeyboardInterrupt:
+        hint = f"; continue with: kuramoto resume {path}" if _identity(path) != before else ""
+        typer.echo(f"kuramoto: interrupted{hint}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is written; None if there is none."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino, path.stat().st_mtime_ns
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; expected errors become one line on stderr and an exit code."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="kuramoto", standalone_mode=False)
+    except Exception as error:
+        if os.environ.get("KURAMOTO_TRACEBACK"):
+            raise
+        code = _report(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception) -> int:
+    """Print an expected error on one line and return its exit code; let others through."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, ImportError):
+        text = _missing(error)
+    elif isinstance(error, ValueError | TypeError | OSError | MemoryError | SolveError):
+        text = str(error) or type(error).__name__
+    elif hasattr(error, "format_message"):  # the command line itself was wrong
+        text = error.format_message()
+    else:
+        raise error
+    typer.echo(f"kuramoto: error: {' '.join(text.split())}", err=True)
+    return 1 if isinstance(error, SolveError) else 2
+
+
+def _missing(error: ImportError) -> str:
+    """Say which extra brings a module that is not installed."""
+    extra = _EXTRAS.get((error.name or "").split(".")[0])
+    if extra is None:
+        return str(error)
+    return f'{error.name} is not installed; install it: pip install "kuramoto-spheres[{extra}]"'
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""From run files to pictures on disk: nothing overwritten, nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from kuramoto import storage
+from kuramoto._check import invalid
+from kuramoto.plotting.movie import write_animation
+from kuramoto.plotting.panels import Panel, caption_of, figure_panels, panel_of
+
+
+def plot_run(path: str | Path, out: str | Path | None = None, overwrite: bool = False) -> Path:
+    """Draw a run file, or a bundle of runs side by side, and save the picture.
+
+    Parameters
+    ----------
+    path : path
+        A run file.
+    out : path, optional
+        Where to; its ending names the format. ``run.png`` beside ``run.h5`` by default.
+    overwrite : bool, default False
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileExistsError
+        If the picture exists and `overwrite` is not given.
+    ValueError
+        If the file is no run file, holds no states, or the format is not known.
+    """
+    output = _output(path, out, ".png", _picture_formats(), overwrite)
+    with output as (target, temporary), _open_panels(path) as panels:
+        figure = figure_panels(panels, caption=caption_of(panels))
+        figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=130)
+    return target
+
+
+def animate_run(
+    path: str | Path,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Animate a run file, or a bundle of runs side by side, as a GIF.
+
+    Parameters
+    ----------
+    path : path
+        A run file.
+    out : path, optional
+        Where to; ``run.gif`` beside ``run.h5`` by default.
+    overwrite : bool, default False
+    progress : bool, default True
+        Show a progress bar.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileExistsError
+        If the animation exists and `overwrite` is not given.
+    ValueError
+        If the file is no run file or holds no states, or `out` does not end in .gif.
+    """
+    output = _output(path, out, ".gif", (".gif",), overwrite)
+    with output as (target, temporary), _open_panels(path) as panels:
+        write_animation(panels, temporary, caption=caption_of(panels), progress=progress)
+    return target
+
+
+def _picture_formats() -> tuple[str, ...]:
+    return tuple(f".{name}" for name in FigureCanvasAgg.get_supported_filetypes())
+
+
+@contextlib.contextmanager
+def _output(
+    path: str | Path,
+    out: str | Path | None,
+    suffix: str,
+    known: Sequence[str],
+    overwrite: bool,
+) -> Iterator[tuple[Path, Path]]:
+    """Yield the output's name and a temporary one, which gets that name only if all goes well."""
+    target = Path(path).with_suffix(suffix) if out is None else Path(out)
+    if target.suffix.lower() not in known:
+        raise invalid("out", f"end in {', '.join(sorted(known))}", repr(str(target)))
+    storage.require_free(target, overwrite)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield target, temporary
+        storage.require_free(target, overwrite)
+        os.replace(temporary, target)
+    except PermissionError as error:
+        raise PermissionError(f"Output {target} cannot be written: {error.strerror}.") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _open_panels(path: str | Path) -> Iterator[list[Panel]]:
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(storage.open_run(path))
+        others = [stack.enter_context(storage.open_run(path, name)) for name in first.names[1:]]
+        pairs = zip(first.names, [first, *others], strict=True)
+        yield [panel_of(run, name or Path(path).name) for name, run in pairs]
