@@ -28,6 +28,7 @@ __all__ = [
     "needs_gradient",
     "require_same",
     "scalar",
+    "tiny",
     "to_numpy",
     "zeros_array",
 ]
@@ -35,8 +36,8 @@ __all__ = [
 
 def array_namespace(*arrays: Array) -> Any:
     """Return the array-API namespace that all `arrays` share."""
-    # NumPy 2 speaks the standard itself. Asking array-api-compat costs 6 us, dozens of times a step,
-    # and a third of the time of `import kuramoto`.
+    # NumPy 2 speaks the standard itself. Asking array-api-compat costs 6 us, dozens of times a
+    # step, and a third of the time of `import kuramoto`.
     if len(arrays) == 1 and type(arrays[0]) is np.ndarray:
         return np
     return array_api_compat.array_namespace(*arrays)
@@ -97,7 +98,7 @@ def scalar(value: Any, argument: str) -> Any:
     host = to_numpy(array)
     if host.ndim or not np.isfinite(host):
         raise ValueError(message(argument, "be one finite number", f"is {value}"))
-    return float(host) if isinstance(array, np.ndarray) else array
+    return float(host) if isinstance(array, np.ndarray | np.generic) else array
 
 
 def require_same(x: Array, other: Array, name: str, other_name: str) -> None:
@@ -152,6 +153,28 @@ def integers_like(values: Any, like: Array) -> Array:
 def zeros_array(shape: tuple[int, ...], like: Array) -> Array:
     """Return zeros with the library, dtype and device of `like`."""
     return array_namespace(like).zeros(shape, dtype=like.dtype, device=device_of(like))
+
+
+_SMALLEST: dict[Any, float] = {}
+
+
+def tiny(array: Array) -> float:
+    """Return a number just large enough to be divided by, in the dtype of `array`."""
+    key = type(array.dtype), array.dtype  # dtypes of different libraries do not like to be compared
+    number = _SMALLEST.get(key)
+    if number is None:
+        number = 4 * float(array_namespace(array).finfo(array.dtype).smallest_normal)
+        _SMALLEST[key] = number
+    return number
+
+
+def may_keep(source: Array, derived: Any) -> bool:
+    """Say whether a value derived from `source` may be kept for later calls.
+
+    Not while autograd records for the source, nor what torch made in inference mode.
+    """
+    inference = getattr(derived, "is_inference", None)
+    return not needs_gradient(source) and not (callable(inference) and inference())
 
 
 def needs_gradient(array: Any) -> bool:
@@ -229,10 +252,12 @@ def _torch_matrix(values: Array, indices: np.ndarray, indptr: np.ndarray) -> Any
     columns = integers_like(indices, values)
     if needs_gradient(values):  # only the COO product differentiates towards the values
         rows = integers_like(np.repeat(np.arange(shape[0]), np.diff(indptr)), values)
-        return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, shape)
+        pairs = torch.stack([rows, columns])
+        return torch.sparse_coo_tensor(pairs, values, shape, check_invariants=False)
     with warnings.catch_warnings():  # "Sparse CSR tensor support is in beta state"
         warnings.simplefilter("ignore", UserWarning)
-        return torch.sparse_csr_tensor(integers_like(indptr, values), columns, values, shape)
+        pointers = integers_like(indptr, values)
+        return torch.sparse_csr_tensor(pointers, columns, values, shape, check_invariants=False)
 
 
 def _cupyx_matrix(values: Array, indices: np.ndarray, indptr: np.ndarray) -> Any:

@@ -57,10 +57,12 @@ def real_number(argument: str, value: Any, *, positive: bool = False) -> float:
 
 
 def whole_number(argument: str, value: Any, *, least: int = 0) -> int:
-    """Return `value` as an int of at least `least`, or raise."""
+    """Return `value` as an int from `least` to 2⁶³ − 1, or raise."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise wrong_type(argument, f"be a whole number of at least {least}", value)
     number = int(value.__index__())
     if number < least:
         raise invalid(argument, f"be a whole number of at least {least}", f"{number}")
+    if number >= 2**63:
+        raise invalid(argument, "be below 2**63", f"{number}")
     return number

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, to_numpy
-from kuramoto._check import real_number
+from kuramoto._check import invalid, real_number
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import Stepper
 
@@ -68,6 +68,11 @@ class AdaptiveStep:
         """Check the numbers."""
         for name in ("rtol", "atol", "safety", "shrink", "grow"):
             real_number(name, getattr(self, name), positive=True)
+        if self.shrink >= 1 or self.safety > 1:
+            found = f"{self.shrink:g} (and safety {self.safety:g})"
+            raise invalid("shrink", "be below 1, and safety at most 1", found)
+        if self.grow <= 1:
+            raise invalid("grow", "be above 1", f"{self.grow:g}")
         if self.max_step != float("inf"):
             real_number("max_step", self.max_step, positive=True)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace
+from kuramoto._check import invalid
 from kuramoto.couplings import Coupling
 
 __all__ = ["energy", "energy_rate"]
@@ -74,8 +75,16 @@ def energy_rate(model: Model, x: Array, t: float = 0.0) -> Array:
     Returns
     -------
     array, shape (*batch,)
+
+    Raises
+    ------
+    ValueError
+        If the coupling depends on the state (attention).
     """
     # dE/dt = −½(⟨ẋ, Jx⟩ + ⟨x, Jẋ⟩) − ⟨c, ẋ⟩ for any J: no transpose is needed.
+    if getattr(model.coupling, "state_dependent", False):
+        found = f"{type(model.coupling).__name__}, which depends on the state"
+        raise invalid("model", "have a linear coupling for an energy rate", found)
     velocity = model.velocity(x, t)
     work = 0.5 * sphere.dot(velocity, model.coupling(x))
     work = work + 0.5 * sphere.dot(x, model.coupling(velocity))

@@ -10,7 +10,8 @@ import numpy as np
 from kuramoto import sphere
 from kuramoto._backend import Array, as_array, is_array, require_same, to_numpy
 from kuramoto._check import invalid, real_number, wrong_type
-from kuramoto.couplings import Attention, Coupling
+from kuramoto.couplings import Coupling
+from kuramoto.couplings.base import is_coupling
 from kuramoto.energy import energy
 from kuramoto.frequencies import Frequency
 
@@ -60,10 +61,11 @@ class Kuramoto:
         stimulus: Stimulus = None,
         noise: float = 0.0,
     ) -> None:
-        if not isinstance(coupling, Coupling):
+        if not is_coupling(coupling):
             remedy = "wrap a matrix in kuramoto.Dense or kuramoto.Sparse"
             raise wrong_type("coupling", "be a Coupling", coupling, remedy)
-        if frequency is not None and not hasattr(frequency, "propagate"):
+        turns = hasattr(frequency, "propagate") and not isinstance(frequency, type)
+        if frequency is not None and not turns:
             remedy = "wrap rates in kuramoto.Rotation"
             raise wrong_type("frequency", "be Rotation or Antisymmetric", frequency, remedy)
         if stimulus is not None and not callable(stimulus):
@@ -113,18 +115,21 @@ class Kuramoto:
         if not is_array(x):
             x = as_array(x, argument)
         self._require_stimulus(x, argument, t)
+        unit = sphere.require_unit(x, argument)
         force = self.coupling(x)  # says itself if x does not fit
         if self.frequency is not None:
             self.frequency(x)
         if tuple(force.shape) != tuple(x.shape):
             must = f"return the state's shape {tuple(x.shape)}"
             raise invalid("coupling", must, f"has shape {tuple(force.shape)}")
-        return sphere.require_unit(x, argument)
+        return unit
 
     def _require_stimulus(self, x: Array, argument: str, t: float) -> None:
         stimulus = self.stimulus_at(t)
         if stimulus is None:
             return
+        if not is_array(stimulus):
+            raise wrong_type("stimulus", "return an array", stimulus)
         require_same(x, stimulus, argument, "stimulus")
         shape, state = tuple(stimulus.shape), tuple(x.shape)
         try:
@@ -138,7 +143,7 @@ class Kuramoto:
     @property
     def state_dependent(self) -> bool:
         """Whether the coupling's weights depend on the state (then there is no certificate)."""
-        return any(isinstance(term, Attention) for term in _terms(self.coupling))
+        return bool(getattr(self.coupling, "state_dependent", False))
 
     def __repr__(self) -> str:
         """Name the parts."""
@@ -147,8 +152,3 @@ class Kuramoto:
         parts += ["stimulus"] if self.stimulus is not None else []
         parts += [f"noise={self.noise:g}"] if self.noise else []
         return f"Kuramoto({', '.join(parts)})"
-
-
-def _terms(coupling: Any) -> list[Any]:
-    inner = [*getattr(coupling, "terms", ()), getattr(coupling, "coupling", None)]
-    return [coupling] + [leaf for part in inner if part is not None for leaf in _terms(part)]

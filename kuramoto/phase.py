@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kuramoto import sphere
-from kuramoto._backend import Array, array_namespace, as_array, require_same, to_numpy
+from kuramoto._backend import Array, array_namespace, as_array, require_same, scalar, to_numpy
 from kuramoto._check import invalid
 from kuramoto.couplings import Coupling, Dense
 from kuramoto.frequencies import Rotation
@@ -151,5 +151,5 @@ class PhaseModel:
 
 
 def _plain(value: Array) -> Any:
-    """Return a number for 0-d arrays, so that it fits every library and dtype."""
-    return value if value.ndim else float(value)
+    """Return a number for a 0-d array of NumPy's, so that it fits every library and dtype."""
+    return value if value.ndim else scalar(value, "omega or lag")

@@ -58,6 +58,20 @@ class Plan:
         rest = (self.t1 - self.t0) - self.whole_steps * self.dt
         return self.whole_steps + (rest > 1e-9 * self.dt)
 
+    @cached_property
+    def wanted(self) -> tuple[float, ...]:
+        """The times of `save`; those that are steps to rounding, exactly as `time` has them."""
+        times = self.save.times or ()
+        if self.controller.adaptive or self.dt is None or not times:
+            return tuple(times)
+        steps = (np.asarray(times) - self.t0) / self.dt
+        nearest = np.round(steps)
+        close = np.abs(steps - nearest) <= 1e-9 * np.maximum(1.0, np.abs(steps))
+        snapped = [
+            self.time(int(n)) if c else t for t, n, c in zip(times, nearest, close, strict=True)
+        ]
+        return tuple(snapped)
+
     def time(self, step: int) -> float:
         """Return when fixed step number `step` begins: never a running sum."""
         assert self.dt is not None
@@ -79,9 +93,10 @@ def make_plan(
     if not isinstance(model, Kuramoto):
         raise wrong_type("model", "be a Kuramoto model", model, "build one: Kuramoto(coupling)")
     t0, t1, dt = _checked_times(t0, t1, dt)
-    if stepper is None:
-        stepper = DormandPrince() if dt is None else RungeKutta4()
     controller = default_controller(dt) if controller is None else controller
+    if stepper is None:
+        adaptive = getattr(controller, "adaptive", False)
+        stepper = DormandPrince() if adaptive else RungeKutta4()
     _require_pair(model, dt, stepper, controller)
     save = SaveAt() if save is None else save
     if not isinstance(save, SaveAt):
@@ -152,11 +167,10 @@ def _require_reachable_times(plan: Plan) -> None:
     """Raise where a stochastic run is asked for times between its steps: noise has no half-way."""
     if not getattr(plan.stepper, "stochastic", False) or not plan.save.times or plan.dt is None:
         return
-    steps = (np.asarray(plan.save.times) - plan.t0) / plan.dt
-    apart = np.abs(steps - np.round(steps)) > 1e-9 * np.maximum(1.0, np.abs(steps))
-    apart &= np.asarray(plan.save.times) < plan.t1
-    if apart.any():
-        found = f"has {plan.save.times[int(np.argmax(apart))]:g}"
+    on_steps = [plan.time(round((t - plan.t0) / plan.dt)) for t in plan.wanted]
+    apart = [t for t, step in zip(plan.wanted, on_steps, strict=True) if step != t != plan.t1]
+    if apart:
+        found = f"has {apart[0]:g}"
         remedy = "choose dt so that it divides them"
         raise invalid("save.times", f"be multiples of dt = {plan.dt:g} with noise", found, remedy)
 

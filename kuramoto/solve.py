@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -175,6 +175,8 @@ def resume(
 
 
 def _checked_observers(observe: Observers | None) -> dict[str, Any]:
+    if observe is not None and not isinstance(observe, Mapping):
+        raise wrong_type("observe", "be {name: function of (t, x)}", observe)
     observe = dict(observe or {})
     for name, function in observe.items():
         if not isinstance(name, str) or not name or "/" in name or not callable(function):
@@ -202,7 +204,8 @@ def _run(
                 _save_leg(model, plan, leg, recorder, observe)
                 position = leg.after
                 recorder.checkpoint(position)
-                bar.update(leg.after.t - leg.before.t)
+                bar.n = min(bar.total, position.t - plan.t0)
+                bar.update(0)
         status = Status.FINISHED if position.t >= plan.t1 else Status.MAX_STEPS
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
@@ -263,10 +266,10 @@ def _next_stop(plan: Plan, step: int) -> int:
     stops = [plan.total_steps]
     if plan.save.every:
         stops.append((step // plan.save.every + 1) * plan.save.every)
-    if plan.save.times:
+    if plan.wanted:
         assert plan.dt is not None
         here = plan.time(step)
-        later = plan.save.times[int(np.searchsorted(plan.save.times, here, side="right")) :]
+        later = plan.wanted[int(np.searchsorted(plan.wanted, here, side="right")) :]
         for wanted in later[:1]:  # stop on both sides of it; one more for rounding
             passed = math.floor((wanted - plan.t0) / plan.dt)
             stops += [passed - 1, passed, passed + 1]
@@ -316,7 +319,7 @@ def _require_finite(position: Position) -> None:
 
 
 def _save_start(plan: Plan, start: Position, recorder: Any, observe: dict[str, Any]) -> None:
-    wanted = plan.save.start or (plan.save.times and plan.save.times[0] == plan.t0)
+    wanted = plan.save.start or (plan.wanted and plan.wanted[0] == plan.t0)
     if wanted or (plan.save.end and plan.t0 == plan.t1):
         _record(start.t, start.x, recorder, observe)
 
@@ -328,7 +331,7 @@ def _save_leg(
     before, after, save = leg.before, leg.after, plan.save
     ended = after.t >= plan.t1 or after.step == plan.max_steps
     wanted_end = (save.every and after.step % save.every == 0) or (save.end and ended)
-    for wanted in _between(save.times, before.t, after.t):
+    for wanted in _between(plan.wanted, before.t, after.t):
         if abs(wanted - after.t) <= 1e-9 * (after.t - before.t):
             wanted_end = True
             continue

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto._backend import Array, array_namespace, as_array, from_numpy, to_numpy
+from kuramoto._backend import Array, array_namespace, as_array, from_numpy, tiny, to_numpy
 from kuramoto._check import invalid
 
 __all__ = [
@@ -27,10 +27,6 @@ __all__ = [
     "require_unit",
     "to_tangent",
 ]
-
-# Added under square roots: no effect on vectors of any ordinary length, but the zero vector then
-# has a finite gradient and normalises to zero, not NaN. Representable in float32 and bfloat16.
-_TINY = 1e-37
 
 
 def dot(x: Array, y: Array) -> Array:
@@ -47,7 +43,9 @@ def dot(x: Array, y: Array) -> Array:
 
 def norm(x: Array) -> Array:
     """Return ‖x‖₂ over the last axis, kept with length 1."""
-    return array_namespace(x).sqrt(dot(x, x) + _TINY)
+    # Tiny: no effect on vectors of any ordinary length, but the zero vector then has a finite
+    # gradient, and normalises to zero instead of NaN.
+    return array_namespace(x).sqrt(dot(x, x) + tiny(x))
 
 
 def normalize(x: Array) -> Array:
@@ -175,12 +173,15 @@ def require_unit(x: Any, argument: str = "x") -> Array:
     x = as_array(x, argument)
     if x.ndim < 1 or x.shape[-1] < 1:
         raise invalid(argument, "have shape (*batch, *sites, N)", f"has shape {tuple(x.shape)}")
-    deviation = np.abs(np.sqrt(np.sum(to_numpy(x).astype(np.float64) ** 2, axis=-1)) - 1)
+    host = to_numpy(x).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = np.abs(np.sqrt(np.sum(host**2, axis=-1)) - 1)
     if deviation.size == 0:
         return x
+    # argmax takes the first NaN for the largest
     worst = tuple(int(i) for i in np.unravel_index(np.argmax(deviation), deviation.shape))
     where = f"at index {worst}" if worst else "of the one vector given"
-    if not np.isfinite(deviation[worst]):
+    if not np.isfinite(host[worst]).all():
         raise invalid(argument, "hold finite unit vectors", f"holds NaN or infinity {where}")
     if deviation[worst] > 1e-5:
         raise invalid(

@@ -56,7 +56,7 @@ def test_attention_is_equations_8_and_9(heads, A, K, C, N, seed):
     result = coupling(x)
     for one, state in zip(result, x, strict=True):
         expected = by_loops(coupling, state)
-        np.testing.assert_allclose(one, expected, atol=1e-13 * (1 + np.abs(expected).max()))
+        np.testing.assert_allclose(one, expected, atol=1e-13 * (1 + np.abs(expected).max()), rtol=0)
     assert coupling.site_ndim == 2
     assert coupling.block_size == N
 
@@ -82,7 +82,7 @@ def test_torch_attends_the_same(scale):
         flat @ query.mT, flat @ key.mT, flat @ value.mT, scale=scale
     )
     expected = (mixed @ output.mT).sum(dim=1).reshape(2, tokens, C, N)
-    np.testing.assert_allclose(coupling(x), expected.numpy(), atol=1e-12)
+    np.testing.assert_allclose(coupling(x), expected.numpy(), atol=1e-12, rtol=0)
 
 
 # Analytic.
@@ -92,14 +92,14 @@ def test_one_token_attends_to_itself_alone():
     rng = np.random.default_rng(1)
     coupling, x = make(rng), sphere.random_points((1, 2, 2), seed=rng)
     expected = np.einsum("hikab,hkjbc,ljc->lia", coupling.output, coupling.value, x)
-    np.testing.assert_allclose(coupling(x), expected, atol=1e-13)
+    np.testing.assert_allclose(coupling(x), expected, atol=1e-13, rtol=0)
 
 
 def test_without_scores_every_token_counts_the_same():
     rng = np.random.default_rng(2)
     coupling, x = make(rng, scale=0.0), sphere.random_points((6, 2, 2), seed=rng)
     mean = np.broadcast_to(x.mean(axis=0), x.shape)
-    np.testing.assert_allclose(coupling(x), coupling(mean), atol=1e-13)
+    np.testing.assert_allclose(coupling(x), coupling(mean), atol=1e-13, rtol=0)
 
 
 def test_large_scores_do_not_overflow():
@@ -117,7 +117,7 @@ def test_tokens_may_be_permuted(seed):
     rng = np.random.default_rng(seed)
     coupling, x = make(rng), sphere.random_points((5, 2, 2), seed=rng)
     order = rng.permutation(5)
-    np.testing.assert_allclose(coupling(x[order]), coupling(x)[order], atol=1e-12)
+    np.testing.assert_allclose(coupling(x[order]), coupling(x)[order], atol=1e-12, rtol=0)
 
 
 @given(SMALL, SMALL, SMALL, SEEDS)
@@ -134,8 +134,8 @@ def test_no_state_is_pulled_harder_than_the_row_bound(heads, C, N, seed):
 def test_the_row_bound_is_attained():
     unit = np.ones((1, 1, 1, 1, 1))
     coupling = km.Attention(unit, unit, 2 * unit, 3 * unit)
-    np.testing.assert_allclose(coupling(np.ones((4, 1, 1))), 6.0)
-    np.testing.assert_allclose(coupling.row_bound(), [6.0])
+    np.testing.assert_allclose(coupling(np.ones((4, 1, 1))), 6.0, rtol=1e-13)
+    np.testing.assert_allclose(coupling.row_bound(), [6.0], rtol=1e-13)
 
 
 def test_there_is_no_certificate():

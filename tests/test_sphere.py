@@ -31,14 +31,16 @@ def test_dot_and_norm_keep_the_last_axis():
 
 def test_normalize_keeps_directions_and_leaves_zero_at_zero():
     x = np.array([[3.0, 4.0], [0.0, 0.0], [0.0, -2.0]])
-    np.testing.assert_allclose(sphere.normalize(x), [[0.6, 0.8], [0.0, 0.0], [0.0, -1.0]])
+    np.testing.assert_allclose(
+        sphere.normalize(x), [[0.6, 0.8], [0.0, 0.0], [0.0, -1.0]], rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("angle", [1e-9, 1e-3, 1.0, np.pi / 2, 3.0])
 def test_distance_and_exp_of_a_known_angle(angle):
     x = np.array([1.0, 0.0, 0.0])
     end = sphere.exp(x, np.array([0.0, angle, 0.0]))
-    np.testing.assert_allclose(end, [np.cos(angle), np.sin(angle), 0.0], atol=2 * EPS)
+    np.testing.assert_allclose(end, [np.cos(angle), np.sin(angle), 0.0], atol=2 * EPS, rtol=0)
     np.testing.assert_allclose(sphere.distance(x, end), angle, rtol=4 * EPS)
 
 
@@ -60,10 +62,12 @@ def test_the_plain_projection_is_not_tangent_off_the_sphere():
 def test_random_points_are_uniform():
     count, N = 40_000, 4
     x = sphere.random_points((count, N), seed=1)
-    np.testing.assert_allclose(np.linalg.norm(x, axis=-1), 1, atol=2 * EPS)
+    np.testing.assert_allclose(np.linalg.norm(x, axis=-1), 1, atol=2 * EPS, rtol=0)
     # Standard errors: 1/√(count N) of the mean, below 1/√count · 1/N of the second moments.
-    np.testing.assert_allclose(x.mean(axis=0), 0, atol=5 / np.sqrt(count * N))
-    np.testing.assert_allclose(x.T @ x / count, np.eye(N) / N, atol=5 / (N * np.sqrt(count)))
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=5 / np.sqrt(count * N), rtol=0)
+    np.testing.assert_allclose(
+        x.T @ x / count, np.eye(N) / N, atol=5 / (N * np.sqrt(count)), rtol=0
+    )
 
 
 def test_random_points_follow_their_seed():
@@ -89,13 +93,22 @@ def test_random_points_take_the_dtype_of_like():
 # Laws.
 
 
-@given(points_and_vectors(), st.floats(-15, 15))
+@given(points_and_vectors(), st.floats(-10, 100))
 @settings(max_examples=60)
 def test_normalize_gives_unit_vectors_at_every_ordinary_length(drawn, exponent):
-    _, y = drawn
-    unit = sphere.normalize(y * 10**exponent)
-    np.testing.assert_allclose(np.linalg.norm(unit, axis=-1), 1, atol=4 * EPS)
-    np.testing.assert_allclose(unit, y / np.linalg.norm(y, axis=-1, keepdims=True), atol=4 * EPS)
+    x, _ = drawn
+    unit = sphere.normalize(x * 10**exponent)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=-1), 1, atol=4 * EPS, rtol=0)
+    np.testing.assert_allclose(unit, x, atol=4 * EPS, rtol=0)
+
+
+@pytest.mark.xfail(reason="what guards the zero vector also shortens vectors below 1e-11")
+@pytest.mark.parametrize("length", [1e-12, 1e-17])
+def test_what_is_normalised_passes_for_a_unit_vector(length):
+    x = sphere.random_points((5, 3), seed=0)
+    unit = sphere.normalize(length * x)
+    np.testing.assert_allclose(sphere.require_unit(unit), x, atol=4 * EPS, rtol=0)
+    np.testing.assert_allclose(unit, x, atol=4 * EPS, rtol=0)
 
 
 @given(points_and_vectors())
@@ -105,7 +118,7 @@ def test_to_tangent_is_the_orthogonal_projection(drawn):
     v = sphere.to_tangent(x, y)
     size = np.linalg.norm(y, axis=-1)
     assert np.all(np.abs((x * v).sum(axis=-1)) <= 8 * EPS * size)
-    np.testing.assert_allclose(sphere.to_tangent(x, v), v, atol=8 * EPS * size.max())
+    np.testing.assert_allclose(sphere.to_tangent(x, v), v, atol=8 * EPS * size.max(), rtol=0)
     pythagoras = (v * v).sum(axis=-1) + (x * y).sum(axis=-1) ** 2
     np.testing.assert_allclose(pythagoras, size**2, rtol=1e-13)
 
@@ -115,7 +128,7 @@ def test_to_tangent_is_the_orthogonal_projection(drawn):
 def test_norm_neutral_is_orthogonal_to_x_at_any_length(drawn, length):
     x, y = drawn
     np.testing.assert_allclose(
-        sphere.norm_neutral(x, y), sphere.to_tangent(x, y), atol=16 * EPS * np.abs(y).max()
+        sphere.norm_neutral(x, y), sphere.to_tangent(x, y), atol=16 * EPS * np.abs(y).max(), rtol=0
     )
     long = length * x
     leak = (long * sphere.norm_neutral(long, y)).sum(axis=-1)
@@ -126,19 +139,20 @@ def test_norm_neutral_is_orthogonal_to_x_at_any_length(drawn, length):
 @settings(max_examples=60)
 def test_log_inverts_exp_short_of_the_antipode(drawn, angle):
     x, y = drawn
-    v = angle * sphere.normalize(sphere.to_tangent(x, y))
+    tangent = sphere.normalize(sphere.to_tangent(x, y))
+    v = angle * sphere.normalize(sphere.to_tangent(x, tangent))  # twice: y may be near -x
     end = sphere.exp(x, v)
-    np.testing.assert_allclose(np.linalg.norm(end, axis=-1), 1, atol=4 * EPS)
+    np.testing.assert_allclose(np.linalg.norm(end, axis=-1), 1, atol=4 * EPS, rtol=0)
     np.testing.assert_allclose(sphere.distance(x, end), angle, rtol=1e-7, atol=1e-14)
     # Near the antipode the direction is known to EPS/(π − angle) only.
-    np.testing.assert_allclose(sphere.log(x, end), v, atol=1e-13 / (np.pi - angle))
+    np.testing.assert_allclose(sphere.log(x, end), v, atol=1e-13 / (np.pi - angle), rtol=0)
 
 
 def test_log_gives_the_short_way_round():
     x = np.array([1.0, 0.0])
     far = np.array([0.0, 4.0])  # beyond π: the geodesic passes the antipode
     np.testing.assert_allclose(
-        sphere.log(x, sphere.exp(x, far)), [0.0, 4.0 - 2 * np.pi], atol=1e-14
+        sphere.log(x, sphere.exp(x, far)), [0.0, 4.0 - 2 * np.pi], atol=1e-14, rtol=0
     )
 
 
@@ -146,8 +160,8 @@ def test_log_gives_the_short_way_round():
 @settings(max_examples=30)
 def test_exp_of_nothing_stays(drawn):
     x, _ = drawn
-    np.testing.assert_allclose(sphere.exp(x, 0 * x), x, atol=2 * EPS)
-    np.testing.assert_allclose(sphere.log(x, x), 0, atol=1e-15)
+    np.testing.assert_allclose(sphere.exp(x, 0 * x), x, atol=2 * EPS, rtol=0)
+    np.testing.assert_allclose(sphere.log(x, x), 0, atol=1e-15, rtol=0)
     np.testing.assert_allclose(sphere.distance(x, -x), np.pi, rtol=2 * EPS)
 
 
@@ -159,7 +173,7 @@ def test_distance_is_a_metric_and_rotation_invariant(N, seed):
     assert np.all(sphere.distance(a, b) <= sphere.distance(a, c) + sphere.distance(c, b) + 1e-14)
     turn, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((N, N)))
     turned = sphere.distance(a @ turn, b @ turn)
-    np.testing.assert_allclose(turned, sphere.distance(a, b), atol=1e-14)
+    np.testing.assert_allclose(turned, sphere.distance(a, b), atol=1e-14, rtol=0)
 
 
 # Bad input.
@@ -205,7 +219,7 @@ def test_require_unit_admits_single_precision_and_repairs_it():
     stored = exact.astype(np.float32).astype(np.float64)
     assert np.abs(np.linalg.norm(stored, axis=-1) - 1).max() > 1e-9
     repaired = sphere.require_unit(stored)
-    np.testing.assert_allclose(np.linalg.norm(repaired, axis=-1), 1, atol=2 * EPS)
+    np.testing.assert_allclose(np.linalg.norm(repaired, axis=-1), 1, atol=2 * EPS, rtol=0)
     assert sphere.require_unit(exact) is exact, "what needs no repair is not touched"
 
 

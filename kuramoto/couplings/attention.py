@@ -43,6 +43,7 @@ class Attention(Linear):
     """
 
     site_ndim = 2
+    state_dependent = True
 
     def __init__(
         self, query: Any, key: Any, value: Any, output: Any, *, scale: float = 1.0

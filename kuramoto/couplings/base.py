@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from kuramoto._backend import Array, array_namespace, from_numpy, scalar
+from kuramoto._backend import (
+    Array,
+    array_namespace,
+    as_array,
+    from_numpy,
+    require_same,
+    scalar,
+    to_numpy,
+)
 from kuramoto._check import invalid
 from kuramoto.frequencies import Frequency
 
@@ -60,6 +69,8 @@ class Linear:
     sites: tuple[int, ...] | None = None
     site_ndim: int = 1
     block_size: int | None = None  # N for N×N blocks, None where J_ij is a number
+    state_dependent: bool = False  # whether J changes with x: then there is no energy of eq. 3
+    __array_ufunc__ = None  # so that a NumPy number leaves ``number * coupling`` to `__rmul__`
 
     def __call__(self, x: Array, /) -> Array:
         """Return Σ_j J_ij x_j."""
@@ -128,11 +139,11 @@ class Linear:
 
     def __add__(self, other: Any) -> Any:
         """Add two couplings."""
-        return Sum((self, other)) if isinstance(other, Coupling) else NotImplemented
+        return Sum((self, other)) if is_coupling(other) else NotImplemented
 
     def __mul__(self, factor: Any) -> Any:
         """Scale by a number."""
-        return NotImplemented if isinstance(factor, Coupling) else Scaled(factor, self)
+        return NotImplemented if is_coupling(factor) else Scaled(factor, self)
 
     __rmul__ = __mul__
 
@@ -178,9 +189,11 @@ class Scaled(Linear):
         self.factor, self.coupling = scalar(factor, "factor"), coupling
         self.sites, self.site_ndim = coupling.sites, coupling.site_ndim
         self.block_size = getattr(coupling, "block_size", None)
+        self.state_dependent = getattr(coupling, "state_dependent", False)
 
     def __call__(self, x: Array, /) -> Array:
         """Return the factor times the coupling's sum."""
+        require_same(x, self.factor, "x", "factor")
         return self.factor * self.coupling(x)
 
     @property
@@ -210,7 +223,7 @@ class Scaled(Linear):
         return {"factor": self._value(), "coupling": self.coupling}
 
     def _value(self) -> float:
-        return float(self.factor)
+        return float(to_numpy(as_array(self.factor, "factor")))
 
 
 class Sum(Linear):
@@ -231,6 +244,7 @@ class Sum(Linear):
         self.sites = self._shared({t.sites for t in self.terms} - {None}, "sites")
         sizes = {getattr(t, "block_size", None) for t in self.terms} - {None}
         self.block_size = self._shared(sizes, "block size")
+        self.state_dependent = any(getattr(t, "state_dependent", False) for t in self.terms)
 
     def __call__(self, x: Array, /) -> Array:
         """Return the sum of the terms' sums."""
@@ -268,6 +282,14 @@ class Sum(Linear):
             remedy = "for a mean field on a grid pass MeanField(K, dims=...)"
             raise invalid("terms", f"share one {what}", listed, remedy)
         return next(iter(found), None)
+
+
+def is_coupling(value: Any) -> bool:
+    """Say whether `value` has a coupling's members, without evaluating any (they can be costly)."""
+    members = [name for name in vars(Coupling) if not name.startswith("_")] + ["__call__"]
+    absent = object()
+    found = [inspect.getattr_static(value, name, absent) is not absent for name in members]
+    return not isinstance(value, type) and all(found)
 
 
 def asymmetry_of_any(coupling: Coupling) -> float:

@@ -140,6 +140,7 @@ class MeanField(Linear):
 
     def __call__(self, x: Array, /) -> Array:
         """Return K times the mean over the site axes, broadcast to the shape of x."""
+        require_same(x, self.strength, "x", "strength")
         self._require_shape(x)
         xp = array_namespace(x)
         axes = tuple(range(-1 - self.site_ndim, -1))
@@ -171,4 +172,4 @@ class MeanField(Linear):
         return {"strength": self._value(), "dims": self.site_ndim}
 
     def _value(self) -> float:
-        return float(self.strength)
+        return float(to_numpy(as_array(self.strength, "strength")))

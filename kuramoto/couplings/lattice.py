@@ -13,6 +13,7 @@ from kuramoto._backend import (
     array_namespace,
     as_array,
     integers_like,
+    may_keep,
     needs_gradient,
     require_same,
     to_numpy,
@@ -210,13 +211,13 @@ class Lattice(Linear):
 
     def _symbol(self, grid: tuple[int, ...]) -> Array:
         """Return Σ_h K_h exp(2πi k·h/L) on the half grid of wavevectors; kept per grid size."""
-        if grid in self._symbols:
+        if grid in self._symbols and not needs_gradient(self.kernel):
             return self._symbols[grid]
         xp, kernel = array_namespace(self.kernel), self._fibre_kernel
         for axis, (k, length) in enumerate(zip(self.size, grid, strict=True)):
             kernel = wrap(xp, kernel, axis, k, length)
         symbol = xp.fft.rfftn(kernel, axes=tuple(range(self.dims)))
-        if not needs_gradient(self.kernel):
+        if may_keep(self.kernel, symbol):
             self._symbols[grid] = symbol
         return symbol
 
@@ -288,7 +289,13 @@ class Lattice(Linear):
         if frequency.shared:
             kernel = to_numpy(self.kernel).astype(np.float64)
             return block_commutators(kernel, omega, omega, blocks=True)
-        return max(self._edge_commutators(omega), default=0.0)
+        largest = max(self._edge_commutators(omega), default=0.0)
+        # On a grid shorter than the kernel, several entries join the same two sites.
+        grid = omega.shape[-2 - self.dims : -2]
+        folds = 2 if self.boundary == "reflect" else 1
+        pairs = zip(self.size, grid, strict=True)
+        repeats = np.prod([1 if k <= n and folds == 1 else folds * -(-k // n) for k, n in pairs])
+        return largest * float(repeats) if largest else 0.0
 
     def _edge_commutators(self, omega: np.ndarray) -> Any:
         """Go through the kernel's entries: all the edges that one of them makes, at once."""

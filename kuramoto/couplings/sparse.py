@@ -14,6 +14,7 @@ from kuramoto._backend import (
     csr_matrix,
     from_sparse,
     integers_like,
+    may_keep,
     needs_gradient,
     require_same,
     to_numpy,
@@ -82,6 +83,9 @@ class Sparse(Linear):
         """
         M = whole_number("sites", sites, least=1)
         values = as_array(weights, "weights")
+        if values.ndim not in (1, 3):
+            must = "have shape (edges,) or (edges, N, N)"
+            raise invalid("weights", must, f"has shape {tuple(values.shape)}")
         rows, columns = (np.asarray(to_numpy(index)) for index in (i, j))
         for name, index in (("i", rows), ("j", columns)):
             integral = np.issubdtype(index.dtype, np.integer) or index.size == 0
@@ -93,24 +97,32 @@ class Sparse(Linear):
                 raise invalid(name, f"lie in 0 to {M - 1}", found)
         order = np.lexsort((columns, rows))
         indptr = np.searchsorted(rows[order], np.arange(M + 1))
-        xp = array_namespace(values)
-        values = xp.take(values, integers_like(order, values), axis=0)
         coupling = cls.__new__(cls)
-        coupling._build(values, columns[order], indptr)
+        coupling._build(values, columns[order], indptr, order)
         return coupling
 
-    def _build(self, values: Array, indices: np.ndarray, indptr: np.ndarray) -> None:
-        """Keep compressed rows: values as the user's library has them, structure on NumPy."""
-        self.values, self._kept = values, _NOTHING
+    def _build(
+        self, values: Array, indices: np.ndarray, indptr: np.ndarray, order: Any = None
+    ) -> None:
+        """Keep compressed rows: the user's own weights, and on NumPy where they belong."""
+        self.weights, self._order, self._kept = values, order, _NOTHING
         self.indices = np.ascontiguousarray(indices, dtype=np.int64)
         self.indptr = np.ascontiguousarray(indptr, dtype=np.int64)
         self.sites = (len(indptr) - 1,)
         self.block_size = int(values.shape[-1]) if values.ndim == 3 else None
-        if values.ndim not in (1, 3) or values.shape[1:2] != values.shape[2:3]:
+        if values.shape[1:2] != values.shape[2:3]:
             must = "have shape (edges,) or (edges, N, N)"
             raise invalid("weights", must, f"has shape {tuple(values.shape)}")
         if not np.isfinite(to_numpy(values)).all():
             raise invalid("weights", "be finite", "holds NaN or infinity")
+
+    @property
+    def values(self) -> Array:
+        """The weights in the order of compressed rows."""
+        if self._order is None:
+            return self.weights
+        index = integers_like(self._order, self.weights)
+        return array_namespace(self.weights).take(self.weights, index, axis=0)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -119,7 +131,7 @@ class Sparse(Linear):
 
     def __call__(self, x: Array, /) -> Array:
         """Return Σ_j J_ij x_j for x of shape (*batch, M, N)."""
-        require_same(x, self.values, "x", "weights")
+        require_same(x, self.weights, "x", "weights")
         self._require_shape(x)
         xp = array_namespace(x)
         M, N = x.shape[-2:]
@@ -134,9 +146,12 @@ class Sparse(Linear):
 
     def _operator(self) -> Any:
         """Return the library's own matrix; built anew while autograd records for the values."""
-        if self._kept is _NOTHING or needs_gradient(self.values):
-            self._kept = csr_matrix(*self._scalar_rows())
-        return self._kept
+        if self._kept is not _NOTHING and not needs_gradient(self.weights):
+            return self._kept
+        matrix = csr_matrix(*self._scalar_rows())
+        if may_keep(self.weights, matrix):
+            self._kept = matrix
+        return matrix
 
     @cached_property
     def _expansion(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -174,8 +189,9 @@ class Sparse(Linear):
     def asymmetry(self) -> float:
         """Max |J − Jᵀ|, or 0 where that is rounding of the values' dtype."""
         defect = float(np.abs((self._host - self._host.T).tocsr().data).max(initial=0.0))
-        eps = np.finfo(to_numpy(self.values).dtype).eps
-        return defect if defect > 4 * eps * np.abs(self._host.data).max(initial=0.0) else 0.0
+        weights = to_numpy(self.weights)  # before equal pairs are added up, and may cancel
+        rounding = 4 * np.finfo(weights.dtype).eps * np.abs(weights).max(initial=0.0)
+        return defect if defect > rounding * self._most_repeated_edge() else 0.0
 
     def row_bound(self) -> np.ndarray:
         """Return Σ_j ‖J_ij‖₂, shape (M,)."""
