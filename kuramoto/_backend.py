@@ -30,6 +30,7 @@ __all__ = [
     "scalar",
     "tiny",
     "to_numpy",
+    "version_of",
     "zeros_array",
 ]
 
@@ -166,6 +167,14 @@ def tiny(array: Array) -> float:
         number = 4 * float(array_namespace(array).finfo(array.dtype).smallest_normal)
         _SMALLEST[key] = number
     return number
+
+
+def version_of(array: Array) -> int:
+    """Count the changes made in place, where the library does (torch): part of a cache's key."""
+    try:
+        return int(getattr(array, "_version", 0))
+    except RuntimeError:  # an inference tensor: nothing made of it is kept
+        return 0
 
 
 def may_keep(source: Array, derived: Any) -> bool:

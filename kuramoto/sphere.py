@@ -156,7 +156,14 @@ def random_points(
         raise invalid("shape", "be (*batch, *sites, N) with N of at least 1", f"{sizes}")
     points = np.random.default_rng(seed).standard_normal(sizes)
     points = points / np.linalg.norm(points, axis=-1, keepdims=True)
-    return points if like is None else normalize(from_numpy(points, like))
+    if like is None:
+        return points
+    converted = from_numpy(points, like)
+    return converted if _is_double(like) else normalize(converted)
+
+
+def _is_double(array: Array) -> bool:
+    return int(array_namespace(array).finfo(array.dtype).bits) == 64
 
 
 def require_unit(x: Any, argument: str = "x") -> Array:

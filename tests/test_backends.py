@@ -15,12 +15,9 @@ from kuramoto import frequencies, phase, sphere, testing
 DTYPES = ["float64", "float32"]
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
-# PyTorch's own announcements, once per process each; what the library may say is tested below.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta state:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly:UserWarning"),
-    pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning"),
-]
+# PyTorch's announcement, once per process; that the library adds none of its own is tested below.
+BETA = "ignore:Sparse .* tensor support is in beta state:UserWarning"
+pytestmark = pytest.mark.filterwarnings(BETA)
 
 
 def host(array):
@@ -437,7 +434,6 @@ def test_mixed_devices_are_named():
 SCALARS = [km.MeanField, lambda factor: km.Scaled(factor, km.MeanField(1.0))]
 
 
-@pytest.mark.xfail(reason="0-d arrays are never compared with the state")
 @pytest.mark.parametrize("make", SCALARS, ids=["mean field", "scaled"])
 @pytest.mark.parametrize("mixed", ["library", "dtype"])
 def test_mixed_numbers_are_named(mixed, make):
@@ -572,10 +568,7 @@ KEPT = {
 }
 
 
-SORTED_ONCE = pytest.mark.xfail(reason="from_edges keeps a sorted copy of the weights")
-
-
-@pytest.mark.parametrize("name", ["lattice", pytest.param("sparse", marks=SORTED_ONCE)])
+@pytest.mark.parametrize("name", KEPT)
 def test_weights_that_an_optimiser_moved_are_seen(name, torch):
     weights, x = leaf(torch, 3), torch.tensor(sphere.random_points((3, 2), seed=0))
     coupling = KEPT[name](weights)
@@ -586,7 +579,20 @@ def test_weights_that_an_optimiser_moved_are_seen(name, torch):
     np.testing.assert_allclose(coupling(x).detach(), 2 * before, rtol=1e-14)
 
 
-@pytest.mark.parametrize("name", ["lattice", pytest.param("sparse", marks=SORTED_ONCE)])
+@pytest.mark.parametrize("name", ["dense", *KEPT])
+def test_a_certificate_is_about_the_weights_as_they_are(name, torch):
+    make = {**KEPT, "dense": km.Dense}[name]
+    shape = (3, 3) if name == "dense" else (3,)
+    weights = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    model = km.Kuramoto(make(weights))
+    assert km.certify(model)
+    with torch.no_grad():
+        weights[0] += 1  # a step of training: now lopsided
+    assert not km.certify(model)
+    assert km.certify(km.Kuramoto(make(weights))) == km.certify(model)
+
+
+@pytest.mark.parametrize("name", KEPT)
 def test_one_coupling_serves_many_backward_passes(name, torch):
     weights, x = leaf(torch, 3), torch.tensor(sphere.random_points((3, 2), seed=0))
     coupling = KEPT[name](weights)
@@ -595,13 +601,7 @@ def test_one_coupling_serves_many_backward_passes(name, torch):
     assert torch.isfinite(weights.grad).all()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("lattice", marks=pytest.mark.xfail(reason="the kept symbol is used first")),
-        pytest.param("sparse", marks=SORTED_ONCE),
-    ],
-)
+@pytest.mark.parametrize("name", KEPT)
 def test_weights_may_begin_to_learn_late(name, torch):
     weights, x = leaf(torch, 3).detach(), torch.tensor(sphere.random_points((3, 2), seed=0))
     coupling = KEPT[name](weights)
@@ -610,7 +610,6 @@ def test_weights_may_begin_to_learn_late(name, torch):
     assert coupling(x).requires_grad
 
 
-@pytest.mark.xfail(reason="what is kept was made in inference mode, and is no use to autograd")
 @pytest.mark.parametrize("name", KEPT)
 def test_evaluation_does_not_spoil_training(name, torch):
     x = torch.tensor(sphere.random_points((3, 2), seed=0), requires_grad=True)
@@ -621,7 +620,6 @@ def test_evaluation_does_not_spoil_training(name, torch):
     assert torch.isfinite(gradient).all()
 
 
-@pytest.mark.xfail(reason="0-d rates and lags become numbers, and their gradients are lost")
 @pytest.mark.parametrize("place", ["omega", "lag"])
 def test_gradients_of_one_rate_for_all_phases(place, torch):
     weights, theta = leaf(torch, 4, 4).detach(), leaf(torch, 4, seed=2).detach()
@@ -649,7 +647,6 @@ SILENT = {
 }
 
 
-@pytest.mark.xfail(reason="float() of a tensor that requires a gradient, sparse tensors unchecked")
 def test_learning_is_silent(torch):
     """PyTorch warns once per process: a fresh one, with warnings as errors, hears them all."""
     lines = ["import torch, kuramoto as km", "x = torch.eye(2)", "bad = []"]

@@ -376,7 +376,6 @@ def test_commutator_bound_where_the_kernel_fits(drawn, shared, seed):
         assert found <= np.prod(coupling.size) * exact * (1 + 1e-13)
 
 
-@pytest.mark.xfail(reason="entries that reach the same pair of sites are bounded one by one")
 @pytest.mark.parametrize("boundary", ["periodic", "reflect"])
 def test_commutator_bound_covers_kernels_that_wrap(boundary):
     coupling = km.Lattice(np.ones(5), boundary)  # on two sites, several entries reach the other

@@ -29,7 +29,7 @@ def reasons(model: km.Kuramoto) -> str:
     return " | ".join(km.certify(model).reasons)
 
 
-# --- analytic: bounds known by hand ---------------------------------------------------------------
+# --- analytic: bounds known by hand -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [2.0, -2.0])
@@ -72,14 +72,15 @@ def test_nothing_coupled_has_no_bound() -> None:
     assert km.certify(km.Kuramoto(km.MeanField(0.0))).max_step == np.inf
 
 
-# --- each condition fails alone, and says by how much ---------------------------------------------
+# --- each condition fails alone, and says by how much -------------------------------------------
 
 
 def test_asymmetry_is_told_with_its_size() -> None:
     J = symmetric_matrix(4)
     J[0, 1] += 0.25
     certificate = km.certify(km.Kuramoto(km.Dense(J)))
-    assert not certificate.monotone and certificate.max_step == 0
+    assert not certificate.monotone
+    assert certificate.max_step == 0
     assert "max |J − Jᵀ| = 0.25" in reasons(km.Kuramoto(km.Dense(J)))
 
 
@@ -163,7 +164,7 @@ def test_channel_mixing_blocks_descend() -> None:
     testing.assert_descends(model, km.sphere.random_points((2, 5, 6, 2), seed=3))
 
 
-# --- nothing large is built -----------------------------------------------------------------------
+# --- nothing large is built ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,6 @@ def assert_same(one: km.Solution, two: km.Solution) -> None:
             np.asarray(one.observed[name]), np.asarray(two.observed[name])
         )
     assert one.status is two.status
-    assert one.statistics[:2] if isinstance(one.statistics, tuple) else True
     assert one.statistics.steps == two.statistics.steps
     assert one.statistics.rejected == two.statistics.rejected
 
@@ -248,10 +247,9 @@ MODELS = restorable()
 
 
 def test_every_coupling_and_frequency_is_in_the_list():
-    kinds = set(vars(km.couplings).values()) | set(vars(km.frequencies).values())
     concrete = {
         kind.__name__
-        for kind in kinds
+        for kind in [*vars(km.couplings).values(), *vars(km.frequencies).values()]
         if isinstance(kind, type)
         and kind.__module__.startswith("kuramoto.")
         and "parameters" in vars(kind)
@@ -368,18 +366,19 @@ CUT_RUNS = {
     "Dormand-Prince": {"t1": 1.0, "dt": 0.07, "stepper": km.DormandPrince()},
     "adaptive": {"t1": 1.0},
 }
-INTERRUPTS = [(KeyboardInterrupt(), "interrupted"), (RuntimeError("no more"), "failed")]
 
 
-@pytest.mark.parametrize(("error", "status"), INTERRUPTS, ids=["interrupt", "error"])
-@pytest.mark.parametrize("settings", CUT_RUNS.values(), ids=list(CUT_RUNS))
+@pytest.mark.parametrize("run", list(CUT_RUNS))
 @pytest.mark.parametrize("place", ["stimulus", "observable"])
-def test_an_interrupted_run_resumes_to_the_same_rows(tmp_path, place, settings, error, status):
-    settings = settings | {"save": km.SaveAt(times=[0.25, 0.55, 0.57], every=1, start=True)}
+def test_an_interrupted_run_resumes_to_the_same_rows(tmp_path, place, run):
+    error, status = KeyboardInterrupt(), "interrupted"
+    if run == "Runge-Kutta":
+        error, status = RuntimeError("no more"), "failed"
+    settings = CUT_RUNS[run] | {"save": km.SaveAt(times=[0.25, 0.55, 0.57], every=1, start=True)}
     _, x0 = phases()
     whole = km.solve(swung(), x0, **settings, observe={"x": lambda t, x: x[0, 0]})
     cut_short = 0
-    for calls in range(1, 80):
+    for calls in (*range(1, 16), *range(16, 80, 7)):
         path = tmp_path / f"{calls}.h5"
         stimulus, observable = swing, lambda t, x: x[0, 0]
         if place == "stimulus":
@@ -399,7 +398,7 @@ def test_an_interrupted_run_resumes_to_the_same_rows(tmp_path, place, settings, 
             assert run.status == status
             np.testing.assert_array_equal(run.times, whole.times[: len(run.times)])
         assert_same(km.resume(path, model=swung(), observe={"x": lambda t, x: x[0, 0]}), whole)
-    assert cut_short > 10
+    assert cut_short > 8
 
 
 def test_steps_whose_times_do_not_add_up_resume_bit_for_bit(tmp_path, monkeypatch):
@@ -411,7 +410,7 @@ def test_steps_whose_times_do_not_add_up_resume_bit_for_bit(tmp_path, monkeypatc
     settings = {"t1": 0.1, "dt": 0.0037, "stepper": km.DormandPrince(), "save": km.SaveAt(every=1)}
     assert any(n * 0.0037 + 0.0037 != (n + 1) * 0.0037 for n in range(26))
     whole = km.solve(swung(rattle), x0, **settings)
-    for calls in range(10, 150, 6):
+    for calls in range(10, 150, 12):
         path = tmp_path / f"{calls}.h5"
         with pytest.raises(KeyboardInterrupt):
             km.solve(swung(Cut(calls, KeyboardInterrupt(), rattle)), x0, **settings, out=path)
@@ -476,8 +475,8 @@ def test_an_observable_must_return_numbers_from_the_start(tmp_path):
     assert names_in(tmp_path) == []
 
 
-# Crashes. Child processes run what stands in CRASHES; each is killed by a SIGKILL of its own making,
-# just before one of the calls by which a run writes.
+# Crashes. Child processes run what stands in CRASHES; each is killed by a SIGKILL of its own, just
+# before one of the calls by which a run writes.
 
 CRASHES = """
 import json, os, signal, sys
@@ -493,8 +492,7 @@ dense, rotation = km.Dense(rng.standard_normal((5, 5))), km.Rotation(rng.normal(
 jolts = lambda t: np.array([20.0 if t % 0.2 > 0.1 else 0.0, 0.0])
 CASES = {
     "fixed": (None, 0.0, dict(t1=0.55, dt=0.1)),
-    "splitting": (None, 0.0, dict(t1=0.5, dt=0.1, stepper=km.Splitting())),
-    "adaptive": (jolts, 0.0, dict(t1=0.25, controller=km.AdaptiveStep(rtol=1e-3))),
+    "adaptive": (jolts, 0.0, dict(t1=0.13, controller=km.AdaptiveStep(rtol=3e-3))),
     "noise": (None, 0.3, dict(t1=0.5, dt=0.1, stepper=km.StochasticHeun(), seed=11)),
 }
 stimulus, noise, settings = CASES[sys.argv[1]]
@@ -554,9 +552,12 @@ def same(solution):
     return all(np.array_equal(a, b) for a, b in pairs) and counts[0] == counts[1]
 
 
-def look():
+def opens():
     with h5py.File(path, "r", libver="latest", swmr=True) as file:
-        rows = len(file["times"])
+        return len(file["times"]) >= 0
+
+
+def look():
     with storage.open_run(path) as run:
         good = np.array_equal(run.times, whole.times[: run.rows])
         good &= np.array_equal(np.asarray(run.states), whole.states[: run.rows])
@@ -576,7 +577,7 @@ while True:
     if not killed(calls, lambda: km.solve(model, x0, out=path, **settings)):
         break
     if path.exists():
-        found.append([calls, *look(), same(resume())])
+        found.append([calls, opens(), *look(), same(resume())])
 print(json.dumps({"killed": calls - 1, "found": found, "rejected": whole.statistics.rejected}))
 """
 
@@ -595,7 +596,7 @@ while True:
     path.write_bytes(half)
     if not killed(calls, resume):
         break
-    found.append([calls, *look(), same(resume())])
+    found.append([calls, opens(), *look(), same(resume())])
 print(json.dumps({"killed": calls - 1, "found": found}))
 """
 
@@ -616,16 +617,17 @@ def child_result(script: str, *arguments: str | Path) -> Any:
 
 
 @needs_fork
-@pytest.mark.parametrize("case", ["fixed", "splitting", "adaptive", "noise"])
+@pytest.mark.parametrize("case", ["fixed", "adaptive", "noise"])
 def test_a_run_killed_at_any_moment_opens_and_resumes_bit_for_bit(tmp_path, case):
     result = child_result(CRASHES + KILLED_RUNS, case, tmp_path)
     assert result["killed"] > 50  # every writing call was reached
     assert len(result["found"]) > 40
-    rows = [row for _, _, row, _, _ in result["found"]]
+    rows = [row for _, _, _, row, _, _ in result["found"]]
     assert rows == sorted(rows)
     assert rows[0] == 0
     assert rows[-1] >= 6
-    for calls, readable, _, status, same in result["found"]:
+    for calls, opens, readable, _, status, same in result["found"]:
+        assert opens
         assert readable, f"killed before writing call {calls}"
         assert same, f"killed before writing call {calls}"
         assert status in ("running", "finished")
@@ -634,11 +636,11 @@ def test_a_run_killed_at_any_moment_opens_and_resumes_bit_for_bit(tmp_path, case
 
 
 @needs_fork
-@pytest.mark.parametrize("case", ["fixed", "adaptive"])
-def test_a_resume_killed_at_any_moment_resumes_again(tmp_path, case):
-    result = child_result(CRASHES + KILLED_RESUMES, case, tmp_path)
+def test_a_resume_killed_at_any_moment_resumes_again(tmp_path):
+    result = child_result(CRASHES + KILLED_RESUMES, "fixed", tmp_path)
     assert result["killed"] > 20
-    for calls, readable, rows, _, same in result["found"]:
+    for calls, opens, readable, rows, _, same in result["found"]:
+        assert opens
         assert readable, f"killed before writing call {calls}"
         assert rows >= 4, f"killed before writing call {calls}"
         assert same, f"killed before writing call {calls}"
@@ -915,63 +917,69 @@ for path in sys.argv[1:]:
 """
 
 
-def test_truncated_files_are_refused(tmp_path, run_file):
-    # In a child process: an HDF5 reader that takes the file for one in the making waits for ever.
-    content, paths = run_file.read_bytes(), []
-    sizes = [40, 60, 500, 2000, 4096, *(len(content) * np.array([0.3, 0.6, 0.9])).astype(int)]
-    for size in [*sizes, len(content) - 1]:
-        paths.append(tmp_path / f"{size}.h5")
-        paths[-1].write_bytes(content[:size])
-    process = child(OPEN_IN_A_CHILD, *paths)
+def lines_of_child(script: str, *arguments: str | Path) -> list[str]:
+    """Return what a child prints within a generous time: an HDF5 reader may wait for ever."""
+    process = child(script, *arguments)
     try:
         out, err = process.communicate(timeout=20)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-    lines = out.splitlines()
-    assert len(lines) == 2 * len(paths), f"waits for {paths[len(lines) // 2].name}: {err[-500:]}"
-    for number, line in enumerate(lines):
-        assert "damaged or truncated" in line or "not an HDF5 file" in line, paths[number // 2].name
-        assert paths[number // 2].name in line
+    else:
+        assert process.returncode == 0, err[-2000:]
+    return out.splitlines()
+
+
+def data_end(path: Path) -> int:
+    """Return where the last byte of the last row of anything lies."""
+    with h5py.File(path) as file:
+        rows = [file[name].id for name in ("times", "states", "observed/time")]
+        last = [chunks.get_chunk_info(chunks.get_num_chunks() - 1) for chunks in rows]
+    return max(chunk.byte_offset + chunk.size for chunk in last)
+
+
+def test_truncated_files_are_refused(tmp_path, run_file):
+    content, end, paths = run_file.read_bytes(), data_end(run_file), []
+    for size in (40, 60, 500, 2000, 4096, end // 3, end // 2, end - 1000, end - 1):
+        paths.append(tmp_path / f"{size}.h5")
+        paths[-1].write_bytes(content[:size])
+    lines = lines_of_child(OPEN_IN_A_CHILD, *paths)
+    for path, line in zip(np.repeat(paths, 2), lines, strict=False):
+        assert "damaged or truncated" in line or "not an HDF5 file" in line, path.name
+        assert path.name in line
+    assert len(lines) == 2 * len(paths), f"waits for ever on {paths[len(lines) // 2].name}"
+
+
+def test_a_finished_file_keeps_no_room_that_it_had_set_aside(run_file):
+    assert run_file.stat().st_size - data_end(run_file) < 10_000
 
 
 TRUNCATE_KILLED = """
-found = []
 calls = 0
-while True:
+while not path.exists() or look()[1] < 4:
     calls += 9
     clear()
-    if not killed(calls, lambda: km.solve(model, x0, out=path, **settings)):
-        break
-    if path.exists() and look()[1] >= 3:
-        break
+    assert killed(calls, lambda: km.solve(model, x0, out=path, **settings))
 content = path.read_bytes()
-with h5py.File(path, "r", swmr=True) as file:
-    states = file["states"]
-    ends = [states.id.get_chunk_info(n) for n in range(states.id.get_num_chunks())]
-    end = max(chunk.byte_offset + chunk.size for chunk in ends)
+with h5py.File(path, "r", libver="latest", swmr=True) as file:
+    states = file["states"].id
+    chunks = [states.get_chunk_info(n) for n in range(states.get_num_chunks())]
+    end = max(chunk.byte_offset + chunk.size for chunk in chunks)
 for size in (end - 1, end // 2, 60):
     path.write_bytes(content[:size])
-    print(json.dumps(size), flush=True)
     try:
         look()
-        print(json.dumps("opened"), flush=True)
+        print("opened", flush=True)
     except (ValueError, OSError) as error:
-        print(json.dumps(str(error)), flush=True)
+        print(error, flush=True)
 """
 
 
+@needs_fork
 def test_files_of_killed_runs_that_were_truncated_too_are_refused(tmp_path):
-    process = child(CRASHES.replace('with h5py.File(path, "r", libver="latest", swmr=True) as file:\n'
-    '        rows = len(file["times"])\n', "") + TRUNCATE_KILLED, "fixed", tmp_path)  # fmt: skip
-    try:
-        out, err = process.communicate(timeout=20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-    lines = [json.loads(line) for line in out.splitlines()]
-    assert len(lines) == 6, f"{lines} {err[-500:]}"
-    for line in lines[1::2]:
+    lines = lines_of_child(CRASHES + TRUNCATE_KILLED, "fixed", tmp_path)
+    assert len(lines) == 3, f"waits for ever: {lines}"
+    for line in lines:
         assert "damaged or truncated" in line
 
 
@@ -1158,7 +1166,7 @@ def test_a_bundle_is_not_written_over(tmp_path, two_runs):
 def test_resuming_a_bundle_never_loses_a_run(tmp_path, two_runs, order):
     path = bundle({name: two_runs[name] for name in order}, tmp_path / "both.h5")
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="both.h5") as caught:
+    with pytest.raises(ValueError, match=r"both\.h5") as caught:
         km.resume(path, observe=OBSERVE)
     one_line(caught)
     assert path.read_bytes() == before
@@ -1174,7 +1182,7 @@ def test_a_bundle_needs_runs_and_plain_names(tmp_path, two_runs, runs):
 
 def test_a_bundle_of_bundles_is_refused(tmp_path, two_runs):
     path = bundle(two_runs, tmp_path / "both.h5")
-    with pytest.raises(ValueError, match="both.h5") as caught:
+    with pytest.raises(ValueError, match=r"both\.h5") as caught:
         bundle({"all": path}, tmp_path / "more.h5")
     one_line(caught)
     assert not (tmp_path / "more.h5").exists()

@@ -60,9 +60,7 @@ def orders(name: str) -> str:
 
 def norm_drift(name: str) -> str:
     model, x0 = heterogeneous(3)
-    run = km.solve(
-        model, x0, t1=1e3, dt=1e-2, stepper=STEPPERS[name][0], save=km.SaveAt(every=100)
-    )
+    run = km.solve(model, x0, t1=1e3, dt=1e-2, stepper=STEPPERS[name][0], save=km.SaveAt(every=100))
     lengths = np.sqrt((np.asarray(run.states, dtype=np.longdouble) ** 2).sum(axis=-1))
     worst = float(np.abs(lengths - 1).max() / np.finfo(float).eps)
     return f"{worst:.2f} ulp after {run.statistics.steps:,} steps"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ class Dense(Linear):
         flat = xp.reshape(x, (*x.shape[:-2], rows.shape[0], 1))
         return xp.reshape(xp.matmul(rows, flat), tuple(x.shape))
 
-    @cached_property
+    @property
     def asymmetry(self) -> float:
         """Max |J − Jᵀ|, or 0 where that is rounding."""
         matrix = self._host_matrix()

@@ -57,8 +57,8 @@ def wrap(xp: Any, kernel: Array, axis: int, k: int, length: int) -> Array:
 
 
 def samples(kernel: np.ndarray, size: tuple[int, ...]) -> tuple[int, ...]:
-    """Choose how many wavevectors per axis to look at: about 2^18 numbers in all."""
-    budget = 2**18 / np.prod(kernel.shape[len(size) :])
+    """Choose how many wavevectors per axis to look at: about 2^20 numbers in all."""
+    budget = 2**20 / np.prod(kernel.shape[len(size) :])
     per_axis = 2 ** int(np.log2(budget) / len(size))
     return tuple(max(int(per_axis), 2 * k) for k in size)
 

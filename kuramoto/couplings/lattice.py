@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import chain, combinations, product
 from typing import Any
 
@@ -17,6 +16,7 @@ from kuramoto._backend import (
     needs_gradient,
     require_same,
     to_numpy,
+    version_of,
     zeros_array,
 )
 from kuramoto._check import invalid, nearest
@@ -162,9 +162,8 @@ class Lattice(Linear):
     def _correlate(self, x: Array) -> Array:
         grid = tuple(x.shape[-1 - self.dims : -1])
         entries = int(np.prod(self.size))
-        matrices = self.block_size is not None or self.channels is not None
         use_fft = self.method == "fft" or (
-            self.method == "auto" and entries >= _FFT_ENTRIES[matrices]
+            self.method == "auto" and entries >= _FFT_ENTRIES[self._matrices]
         )
         if not use_fft:
             return self._direct(self._pad(x), grid)
@@ -210,26 +209,27 @@ class Lattice(Linear):
         return xp.fft.irfftn(waves, s=grid, axes=axes)
 
     def _symbol(self, grid: tuple[int, ...]) -> Array:
-        """Return Σ_h K_h exp(2πi k·h/L) on the half grid of wavevectors; kept per grid size."""
-        if grid in self._symbols and not needs_gradient(self.kernel):
-            return self._symbols[grid]
+        """Return Σ_h K_h exp(2πi k·h/L) on the half grid of wavevectors; the last one is kept."""
+        key = (version_of(self.kernel), *grid)
+        if key in self._symbols and not needs_gradient(self.kernel):
+            return self._symbols[key]
         xp, kernel = array_namespace(self.kernel), self._fibre_kernel
         for axis, (k, length) in enumerate(zip(self.size, grid, strict=True)):
             kernel = wrap(xp, kernel, axis, k, length)
         symbol = xp.fft.rfftn(kernel, axes=tuple(range(self.dims)))
         if may_keep(self.kernel, symbol):
-            self._symbols[grid] = symbol
+            self._symbols = {key: symbol}
         return symbol
 
-    @cached_property
+    @property
     def _host(self) -> np.ndarray:
         return to_numpy(self._fibre_kernel).astype(np.float64)
 
     @property
     def _matrices(self) -> bool:
-        return self._host.ndim > self.dims
+        return self.channels is not None or self.block_size is not None
 
-    @cached_property
+    @property
     def asymmetry(self) -> float:
         """Max |K_h − K_{−h}ᵀ|, so that 0 means J = Jᵀ on every grid; at reflecting walls per axis.
 
@@ -261,11 +261,12 @@ class Lattice(Linear):
         """
         if not self.symmetric:
             return self._bounds_by_rows()
-        low, high = extremes(sampled_symbol(self._host, self.size), matrices=self._matrices)
-        weights = np.linalg.norm(self._host, ord=2, axis=(-2, -1)) if self._matrices else self._host
+        kernel = self._host
+        low, high = extremes(sampled_symbol(kernel, self.size), matrices=self._matrices)
+        weights = np.linalg.norm(kernel, ord=2, axis=(-2, -1)) if self._matrices else kernel
         reach = sum(
             np.abs(h) / count
-            for h, count in zip(offsets(self.size), samples(self._host, self.size), strict=True)
+            for h, count in zip(offsets(self.size), samples(kernel, self.size), strict=True)
         )
         slack = 0.5 * np.pi**2 * float((np.abs(weights) * reach**2).sum())
         rounding = 1e-13 * float(np.abs(weights).sum())

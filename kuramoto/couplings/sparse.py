@@ -18,6 +18,7 @@ from kuramoto._backend import (
     needs_gradient,
     require_same,
     to_numpy,
+    version_of,
 )
 from kuramoto._check import invalid, whole_number
 from kuramoto.couplings.base import Linear
@@ -28,8 +29,6 @@ from kuramoto.couplings.bounds import (
     spectral_norms,
 )
 from kuramoto.frequencies import Frequency
-
-_NOTHING: Any = object()  # no matrix kept yet
 
 # Up to this many rows the dense eigenvalues take less than a second; above, Gershgorin.
 _EXACT_ROWS = 1000
@@ -105,7 +104,7 @@ class Sparse(Linear):
         self, values: Array, indices: np.ndarray, indptr: np.ndarray, order: Any = None
     ) -> None:
         """Keep compressed rows: the user's own weights, and on NumPy where they belong."""
-        self.weights, self._order, self._kept = values, order, _NOTHING
+        self.weights, self._order, self._kept = values, order, (-1, None)
         self.indices = np.ascontiguousarray(indices, dtype=np.int64)
         self.indptr = np.ascontiguousarray(indptr, dtype=np.int64)
         self.sites = (len(indptr) - 1,)
@@ -146,11 +145,12 @@ class Sparse(Linear):
 
     def _operator(self) -> Any:
         """Return the library's own matrix; built anew while autograd records for the values."""
-        if self._kept is not _NOTHING and not needs_gradient(self.weights):
-            return self._kept
+        version, matrix = self._kept
+        if version == version_of(self.weights) and not needs_gradient(self.weights):
+            return matrix
         matrix = csr_matrix(*self._scalar_rows())
         if may_keep(self.weights, matrix):
-            self._kept = matrix
+            self._kept = version_of(self.weights), matrix
         return matrix
 
     @cached_property
@@ -173,7 +173,7 @@ class Sparse(Linear):
         flat = xp.reshape(self.values, (-1,))
         return xp.take(flat, integers_like(entries, flat), axis=0), indices, indptr
 
-    @cached_property
+    @property
     def _host(self) -> Any:
         """J as a SciPy matrix of numbers, (M, M) or (M·N, M·N)."""
         from scipy import sparse
@@ -185,10 +185,11 @@ class Sparse(Linear):
         matrix.sum_duplicates()
         return matrix
 
-    @cached_property
+    @property
     def asymmetry(self) -> float:
         """Max |J − Jᵀ|, or 0 where that is rounding of the values' dtype."""
-        defect = float(np.abs((self._host - self._host.T).tocsr().data).max(initial=0.0))
+        matrix = self._host
+        defect = float(np.abs((matrix - matrix.T).tocsr().data).max(initial=0.0))
         weights = to_numpy(self.weights)  # before equal pairs are added up, and may cancel
         rounding = 4 * np.finfo(weights.dtype).eps * np.abs(weights).max(initial=0.0)
         return defect if defect > rounding * self._most_repeated_edge() else 0.0
@@ -201,7 +202,8 @@ class Sparse(Linear):
 
     def eigenvalue_bounds(self) -> tuple[float, float]:
         """Return the extreme eigenvalues of the symmetric part, or Gershgorin's bounds if large."""
-        part = ((self._host + self._host.T) / 2).tocsr()
+        matrix = self._host
+        part = ((matrix + matrix.T) / 2).tocsr()
         if part.shape[0] <= _EXACT_ROWS:
             return exact_bounds(part.toarray())
         center = part.diagonal()

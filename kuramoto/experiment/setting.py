@@ -12,8 +12,8 @@ import numpy as np
 from kuramoto import _graph_files
 from kuramoto._backend import Array, from_numpy, namespace_by_name
 from kuramoto._check import invalid
-from kuramoto._schema import ExperimentError, each, show, text, whole, wrong
 from kuramoto.couplings import Coupling
+from kuramoto.experiment.schema import ExperimentError, each, show, text, whole, wrong
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a model can be made of: one function per type, whose signature is what a file may say.
 
 `kuramoto.experiment` documents every word. To add a type, write a function with keyword-only
-parameters and enter it into a registry; `kuramoto._schema` does the rest.
+parameters and enter it into a registry; `kuramoto.experiment.schema` does the rest.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from kuramoto import datasets, frequencies, graphs, phase, sphere
 from kuramoto._backend import Array
 from kuramoto._check import invalid
-from kuramoto._schema import Part, Registry, each, number
-from kuramoto._setting import AnyNumbers, Numbers, Setting, Sizes, WholeNumbers
 from kuramoto.couplings import Coupling, Dense, Lattice, MeanField, Sparse, Sum
+from kuramoto.experiment.schema import Part, Registry, each, number
+from kuramoto.experiment.setting import AnyNumbers, Numbers, Setting, Sizes, WholeNumbers
 from kuramoto.frequencies import Antisymmetric, Frequency, Rotation
 
 COUPLINGS, GRAPHS, KERNELS = Registry(), Registry("kind"), Registry()

@@ -92,8 +92,8 @@ from pathlib import Path
 from typing import Any
 
 from kuramoto._backend import Array
-from kuramoto._schema import ExperimentError, Part, parse, read_arguments
-from kuramoto._sections import model_and_state, sections
+from kuramoto.experiment.schema import ExperimentError, Part, parse, read_arguments
+from kuramoto.experiment.sections import model_and_state, sections
 from kuramoto.model import Kuramoto
 from kuramoto.solution import Solution
 from kuramoto.solve import solve

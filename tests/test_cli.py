@@ -1,0 +1,224 @@
+"""The command line: what is written and said, exit codes; nothing overwritten, no traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kuramoto as km
+from kuramoto import cli
+
+ROOT = Path(__file__).parents[1]
+RING = ROOT / "examples" / "experiments" / "ring.yaml"
+SMALL = """
+experiment: 1
+title: small
+model: {coupling: {type: mean_field, strength: 1.0}}
+state: {oscillators: 20, dimensions: 3}
+solve: {t1: 2.0, dt: 0.05, save: {every: 4, start: true}, observe: [energy]}
+"""
+COMMANDS = ["demo", "run", "resume", "certify", "info", "plot", "animate"]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run the command in this process; return exit code, stdout, stderr."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+# --- what the commands do -----------------------------------------------------------------------
+
+
+def test_run_info_plot_animate(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "run", trial)
+    assert code == 0
+    assert "finished at t = 2" in out
+    assert "energy" in out
+    assert "Traceback" not in err
+    with km.storage.open_run("small.h5") as run:
+        assert len(run.times) == 11
+        assert run.experiment == SMALL
+    code, out, _ = call(capsys, "info", "small.h5")
+    assert code == 0
+    assert "(20, 3), float64 on numpy" in out
+    assert "RungeKutta4" in out
+    assert call(capsys, "plot", "small.h5")[0] == 0
+    assert Path("small.png").stat().st_size > 1000
+    assert call(capsys, "animate", "small.h5", "--quiet")[0] == 0
+    assert Path("small.gif").stat().st_size > 1000
+    assert sorted(p.name for p in trial.parent.iterdir()) == [
+        "small.gif",
+        "small.h5",
+        "small.png",
+        "small.yaml",
+    ]
+
+
+def test_the_progress_bar_is_on_stderr_and_quiet_says_nothing(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, err = call(capsys, "run", trial)
+    assert "%" in err
+    assert "%" not in out
+    code, out, err = call(capsys, "run", trial, "--out", "b.h5", "--quiet")
+    assert (code, out, err) == (0, "", "")
+
+
+def test_certify_tells_by_its_exit_code(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "certify", RING)
+    assert code == 0
+    assert out.startswith("Certified")
+    turning = SMALL.replace("1.0}}", "1.0}, frequency: {type: normal}}")
+    trial.write_text(turning)
+    code, out, _ = call(capsys, "certify", trial)
+    assert code == 1
+    assert "[J, Ω] ≠ 0" in out
+
+
+def test_resume_of_a_finished_run_changes_nothing(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(capsys, "run", trial, "--quiet")
+    before = Path("small.h5").read_bytes()
+    code, out, _ = call(capsys, "resume", "small.h5")
+    assert code == 0
+    assert "finished" in out
+    assert Path("small.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_is_resumed_to_the_same_end(
+    trial: Path, capsys: pytest.CaptureFixture[str], how: signal.Signals
+) -> None:
+    trial.write_text(SMALL.replace("dt: 0.05", "dt: 0.00005"))
+    command = [sys.executable, "-m", "kuramoto.cli", "run", str(trial), "--out", "cut.h5"]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while not Path("cut.h5").exists():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(how)
+    err = process.communicate()[1]
+    assert "Traceback" not in err
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "kuramoto resume cut.h5" in err
+    with km.storage.open_run("cut.h5") as run:
+        assert run.status != "finished"
+    assert call(capsys, "resume", "cut.h5", "--quiet")[0] == 0
+    assert call(capsys, "run", trial, "--out", "whole.h5", "--quiet")[0] == 0
+    with km.storage.open_run("cut.h5") as cut, km.storage.open_run("whole.h5") as whole:
+        np.testing.assert_array_equal(cut.position().x, whole.position().x)
+        np.testing.assert_array_equal(cut.times, whole.times)
+
+
+# --- help ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_reads_well(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, *command, "--help")
+    assert code == 0
+    assert err == ""
+    assert "Usage: kuramoto" in out
+    assert max(map(len, out.splitlines())) <= 100
+    if not command:
+        assert all(re.search(rf"^  {name} ", out, re.MULTILINE) for name in COMMANDS)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "--version")
+    assert code == 0
+    assert out.startswith("kuramoto-spheres ")
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Expect exit code 2 and one line on stderr; return it."""
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, ""), err
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert [line.startswith("kuramoto: error: ") for line in lines] == [True], err
+    return lines[0]
+
+
+def test_outputs_are_not_overwritten_without_force(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(capsys, "run", trial, "--quiet")
+    for command, output in (("run", "small.h5"), ("plot", "small.png"), ("animate", "small.gif")):
+        if command != "run":
+            Path(output).write_text("precious")
+        source = trial if command == "run" else "small.h5"
+        before = Path(output).read_bytes()
+        assert "exists already" in refused(capsys, command, source)
+        assert Path(output).read_bytes() == before
+        assert call(capsys, command, source, "--force")[0] == 0
+    assert not list(trial.parent.glob(".*"))
+
+
+def test_demo_refuses_before_it_computes(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("fish.gif").write_text("precious")
+    assert "fish.gif" in refused(capsys, "demo")
+    assert Path("fish.gif").read_text() == "precious"
+    assert not Path("fish.h5").exists()
+
+
+@pytest.mark.parametrize("command", ["info", "resume", "plot", "animate"])
+def test_files_that_are_no_runs(
+    command: str, trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "does not exist" in refused(capsys, command, "none.h5")
+    assert "is a folder" in refused(capsys, command, trial.parent)
+    assert "not an HDF5 file" in refused(capsys, command, trial)
+    call(capsys, "run", trial, "--quiet")
+    Path("cut.h5").write_bytes(Path("small.h5").read_bytes()[:3000])
+    assert "cut.h5 is damaged or truncated" in refused(capsys, command, "cut.h5")
+    assert sorted(p.name for p in trial.parent.iterdir()) == ["cut.h5", "small.h5", "small.yaml"]
+
+
+def test_bad_experiments_leave_no_file(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for bad, says in (
+        (SMALL.replace("oscillators", "oscilators"), "did you mean `oscillators`"),
+        (SMALL.replace("t1: 2.0", "t1: -2.0"), "t1"),
+        (SMALL.replace("dt: 0.05", "dt: 9"), "dt"),
+        ("nothing: here\n", "experiment"),
+    ):
+        trial.write_text(bad)
+        assert says in refused(capsys, "run", trial)
+    assert [p.name for p in trial.parent.iterdir()] == ["small.yaml"]
+
+
+def test_outputs_that_cannot_be_written(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "does not exist" in refused(capsys, "run", trial, "--out", "no/such/run.h5")
+    assert "is a folder" in refused(capsys, "run", trial, "--out", ".")
+
+
+def test_wrong_words_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "run" in refused(capsys, "runn")
+    assert "EXPERIMENT" in refused(capsys, "run")
+    assert "--fast" in refused(capsys, "run", RING, "--fast")
