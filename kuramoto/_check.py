@@ -48,7 +48,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def real_number(argument: str, value: Any, *, positive: bool = False) -> float:
     """Return `value` as a finite float, or raise saying which argument is not one."""
     sort = "a positive number" if positive else "a finite number"
-    if isinstance(value, bool) or not hasattr(value, "__float__") or getattr(value, "ndim", 0):
+    sized = bool(getattr(value, "ndim", 0))
+    if isinstance(value, bool) or sized or not hasattr(value, "__float__"):
         raise wrong_type(argument, f"be {sort}", value)
     number = float(value)
     if not math.isfinite(number) or (positive and number <= 0):

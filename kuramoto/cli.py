@@ -211,7 +211,7 @@ def _summary(path: Path, solution: Solution) -> dict[str, str]:
             "steps": f"{statistics.steps}{took}, {statistics.rejected} rejected",
             "status": f"{_status(file)} at t = {file.position().t:.6g}",
             **_last_values(solution.times, solution.observed),
-            "written": f"{path}, {len(solution.times)} states",
+            "written": f"{path}, {_count(len(solution.times))}",
         }
 
 
@@ -225,13 +225,17 @@ def _description(path: Path, file: RunFile) -> dict[str, str]:
         "status": f"{_status(file)} at t = {position.t:.6g} of {settings['t1']:.6g}",
         "steps": f"{position.step}, {position.rejected} rejected",
         "settings": _settings(settings),
-        "saved": f"{file.rows} states",
+        "saved": _count(file.rows),
         **_last_values(file.times, file.observed),
         "versions": ", ".join(f"{name} {version}" for name, version in file.versions.items()),
     }
-    if file.status not in (Status.FINISHED, Status.MAX_STEPS) and file.names == [""]:
+    if file.status in (Status.RUNNING, Status.INTERRUPTED) and file.names == [""]:
         lines["continue"] = f"kuramoto resume {path}"
     return {name: line for name, line in lines.items() if line}
+
+
+def _count(states: int) -> str:
+    return f"{states} state{'s' * (states != 1)}"
 
 
 def _status(file: RunFile) -> str:

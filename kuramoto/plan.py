@@ -104,10 +104,8 @@ def make_plan(
     if save.times and not t0 <= save.times[0] <= save.times[-1] <= t1:
         found = f"has {save.times[0]:g} to {save.times[-1]:g}"
         raise invalid("save.times", f"lie within t0 = {t0:g} and t1 = {t1:g}", found)
-    if max_steps is not None:
-        whole_number("max_steps", max_steps, least=1)
-    if seed is not None:
-        whole_number("seed", seed)
+    max_steps = None if max_steps is None else whole_number("max_steps", max_steps, least=1)
+    seed = None if seed is None else whole_number("seed", seed)
     if getattr(stepper, "stochastic", False):
         stepper, seed = _seeded(stepper, seed)
     plan = Plan(t0, t1, dt, stepper, controller, save, max_steps, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto import _modelfile, controllers, observables, steppers
+from kuramoto import _hdf5, _modelfile, controllers, observables, steppers
 from kuramoto._backend import Array, from_numpy, namespace_by_name
 from kuramoto._check import nearest
 from kuramoto.model import Kuramoto
@@ -87,30 +88,40 @@ def open_run(path: str | Path, name: str | None = None) -> RunFile:
     >>> with open_run("run.h5") as run:  # doctest: +SKIP
     ...     print(run.status, run.times[-1])
     """
-    import h5py
-
     path = Path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"Run file {path} {what}; name a file that a run wrote.")
+    for patience in (0.0, 0.01, 0.03, 0.1, 0.3):  # a busy writer may be at both checkpoints
+        time.sleep(patience)
+        try:
+            return _try_open(path, name)
+        except TornCheckpointsError as error:
+            torn = error
+    raise _damaged(path, torn)
+
+
+class TornCheckpointsError(OSError):
+    """Neither of a file's two checkpoints agrees with its checksum."""
+
+
+def _try_open(path: Path, name: str | None) -> RunFile:
+    file = None
     try:
-        if not h5py.is_hdf5(path):
-            raise ValueError(f"Run file {path} is not an HDF5 file; name a file that a run wrote.")
-        # As an SWMR reader: the only way into a file that has, or had, a writer.
-        file = h5py.File(path, "r", libver="latest", swmr=True)
-    except OSError as error:
-        raise _damaged(path, error) from None
-    try:
+        file = _hdf5.open_for_reading(path)
         return RunFile(path, file, name)
-    except (KeyError, OSError, RuntimeError, json.JSONDecodeError) as error:
-        file.close()
-        raise _damaged(path, error) from None
-    except BaseException:
-        file.close()
+    except BaseException as error:
+        if file is not None:
+            file.close()
+        if isinstance(error, PermissionError):
+            raise PermissionError(f"Run file {path} cannot be read: {error.strerror}.") from None
+        damage = isinstance(error, KeyError | OSError | RuntimeError | json.JSONDecodeError)
+        if damage and not isinstance(error, TornCheckpointsError):
+            raise _damaged(path, error) from None
         raise
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
+def _damaged(path: Path, error: BaseException) -> ValueError:
     words = " ".join(str(error).split())
     return ValueError(f"Run file {path} is damaged or truncated and cannot be read ({words:.120}).")
 
@@ -134,8 +145,10 @@ class RunFile:
     def __init__(self, path: Path, file: Any, name: str | None) -> None:
         self.path, self._file = path, file
         kind, version = file.attrs.get("format"), file.attrs.get("format_version", 0)
-        if kind not in ("kuramoto-run", "kuramoto-runs"):
+        if not isinstance(kind, str) or kind not in ("kuramoto-run", "kuramoto-runs"):
             raise ValueError(f"Run file {path} is HDF5, but not written by a run of kuramoto.")
+        if not isinstance(version, int | np.integer):
+            raise OSError("its format_version is no number")
         if version > FORMAT_VERSION:
             raise ValueError(
                 f"Run file {path} has format {version}, newer than the {FORMAT_VERSION} that this "
@@ -190,6 +203,14 @@ class RunFile:
         return Statistics(
             int(self._checkpoint["step"]), int(self._checkpoint["rejected"]), float("nan")
         )
+
+    def require_single(self, use: str) -> None:
+        """Raise ValueError if the file holds several runs."""
+        if self.names != [""]:
+            raise ValueError(
+                f"Run file {self.path} holds several runs ({', '.join(self.names)}); only a file "
+                f"of one run can be {use}."
+            )
 
     def model(self) -> Kuramoto:
         """Build the model anew.
@@ -267,7 +288,7 @@ class RunFile:
             if whole and (best is None or numbers[0] > best[1][0]):
                 best = x, numbers
         if best is None:
-            raise OSError("neither checkpoint is whole")
+            raise TornCheckpointsError("neither checkpoint is whole")
         return best[0], dict(zip(CHECKPOINT_FIELDS, map(float, best[1]), strict=True))
 
 

@@ -82,7 +82,9 @@ class SaveAt:
 
     def __post_init__(self) -> None:
         """Check, and keep the times as a tuple of floats."""
-        whole_number("every", self.every)
+        object.__setattr__(self, "every", whole_number("every", self.every))
+        for name in ("start", "end"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
         if self.times is None:
             return
         try:

@@ -165,6 +165,7 @@ def resume(
 
     observe = _checked_observers(observe)
     with storage.open_run(path) as run:
+        run.require_single("resumed")
         model = run.model() if model is None else model
         plan, position = run.plan(), run.position()
         observe = run.observers(observe, model)

@@ -171,19 +171,24 @@ class DormandPrince:
     order = 5
     estimates_error = True
 
-    def init(self, model: Kuramoto, t: float, x: Array) -> Array:
-        """Carry the velocity at (t, x)."""
-        return model.velocity(x, t)
+    def init(self, model: Kuramoto, t: float, x: Array) -> tuple[float, Array]:
+        """Carry the velocity at (t, x), and t."""
+        return t, model.velocity(x, t)
 
-    def step(self, model: Kuramoto, t: float, x: Array, dt: float, carry: Array) -> Step:
+    def step(
+        self, model: Kuramoto, t: float, x: Array, dt: float, carry: tuple[float, Array]
+    ) -> Step:
         """Take one step."""
-        stages = [carry]
+        # t + dt and the next step's t can differ by rounding: a moving stimulus would see that.
+        carried, velocity = carry
+        same = carried == t or not callable(model.stimulus)
+        stages = [velocity if same else model.velocity(x, t)]
         for weights, node in zip(DORMAND_PRINCE_A[:-1], DORMAND_PRINCE_C[:-1], strict=True):
             stages.append(model.velocity(_combine(x, dt, weights, stages), t + node * dt))
         new = sphere.normalize(_combine(x, dt, DORMAND_PRINCE_A[-1], stages))
         stages.append(model.velocity(new, t + dt))
         error = _combine(None, dt, DORMAND_PRINCE_E, stages)
-        return Step(new, error, stages[-1])
+        return Step(new, error, (t + dt, stages[-1]))
 
 
 def _combine(x: Array | None, dt: float, weights: tuple[float, ...], stages: list[Array]) -> Array:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto import _modelfile, runfile
+from kuramoto import _hdf5, _modelfile, runfile
 from kuramoto._backend import Array, device_of, namespace_name, to_numpy
 from kuramoto._check import invalid
 from kuramoto.model import Kuramoto
@@ -57,6 +57,7 @@ class RunWriter:
         self._observed: dict[str, list[np.ndarray]] = {name: [] for name in file["observed"]}
         self._next_write = time.monotonic() + _SECONDS_BETWEEN_WRITES
         self._row_bytes = max(1, file["initial"].nbytes)
+        self._complete = 0  # rows in the buffer that the position has passed
         self._broken = False
 
     @classmethod
@@ -88,7 +89,7 @@ class RunWriter:
 
         def fill(file: Any) -> None:
             file.attrs["format"], file.attrs["format_version"] = "kuramoto-run", FORMAT_VERSION
-            file.attrs["settings"] = json.dumps(_settings(plan, start.x))
+            file.attrs["settings"] = json.dumps(_settings(plan, start.x), default=float)
             file.attrs["versions"] = json.dumps(_versions(namespace_name(start.x)))
             file.attrs["observed"] = json.dumps(list(values))
             file.attrs["standard_observables"] = json.dumps(list(standard))
@@ -132,13 +133,25 @@ class RunWriter:
 
     def record(self, t: float, x: Array, observed: Mapping[str, Any]) -> None:
         """Take one row into the buffer."""
-        self._times.append(t)
+        values = {name: self._fitting(name, value) for name, value in observed.items()}
         self._states.append(np.array(to_numpy(x)))
-        for name, value in observed.items():
-            self._observed[name].append(numeric(name, value))
+        for name, value in values.items():
+            self._observed[name].append(value)
+        self._times.append(t)
+
+    def _fitting(self, name: str, value: Any) -> np.ndarray:
+        """Return an observed value as numbers of the kind and shape that it had at the start."""
+        array, rows = numeric(name, value), self._file["observed"][name]
+        fits = array.shape == rows.shape[1:] and np.can_cast(array.dtype, rows.dtype, "same_kind")
+        if not fits:
+            found = f"has shape {array.shape} and dtype {array.dtype}"
+            must = f"keep to shape {rows.shape[1:]} and dtype {rows.dtype}"
+            raise invalid(f"observe['{name}']", must, found)
+        return array
 
     def checkpoint(self, position: Position) -> None:
         """Write the buffer and the position, if a chunk is full or a second has passed."""
+        self._complete = len(self._times)
         full = len(self._times) * self._row_bytes >= _CHUNK_BYTES
         if full or time.monotonic() >= self._next_write:
             self._write(position, Status.RUNNING)
@@ -147,8 +160,17 @@ class RunWriter:
         """Write what is left and how the run ended, and close the file."""
         if self._broken:
             return
+        if status in (Status.INTERRUPTED, Status.FAILED):
+            self._drop_incomplete()
         self._write(position, status)
         self._file.close()
+        _hdf5.give_back(self.path)
+
+    def _drop_incomplete(self) -> None:
+        """Forget rows of a leg that was cut short: whoever resumes will pass there again."""
+        buffers: list[list[Any]] = [self._times, self._states, *self._observed.values()]
+        for rows in buffers:
+            del rows[self._complete :]
 
     def rows(self, like: Array) -> tuple[np.ndarray, Any, dict[str, Any]]:
         """Return times, states (read on demand) and observables."""
@@ -187,13 +209,14 @@ class RunWriter:
             dataset.resize(end, axis=0)
             dataset[self._rows : end] = np.asarray(values)
             values.clear()  # type: ignore[attr-defined]
-        self._rows = end
+        self._rows, self._complete = end, 0
 
     def _abandon(self) -> None:
         """Let go of a file that can no longer be written; what was written before stays whole."""
         self._broken = True
         with contextlib.suppress(Exception):
             self._file.close()
+            _hdf5.give_back(self.path)
 
 
 def bundle(runs: Mapping[str, str | Path], out: str | Path, *, overwrite: bool = False) -> Path:
@@ -207,6 +230,8 @@ def bundle(runs: Mapping[str, str | Path], out: str | Path, *, overwrite: bool =
     import h5py
 
     path = Path(out)
+    if not runs or any(not name or "/" in name for name in runs):
+        raise invalid("runs", "be {name: run file}, names without '/'", f"{list(runs)}")
     require_free(path, overwrite)
     temporary = _temporary(path)
     try:
@@ -215,6 +240,7 @@ def bundle(runs: Mapping[str, str | Path], out: str | Path, *, overwrite: bool =
             file.attrs["names"] = json.dumps(list(runs))
             for name, source in runs.items():
                 with open_run(source) as run:
+                    run.require_single("bundled")
                     run.group.file.copy("/", file, f"runs/{name}")
         _give_name(temporary, path, overwrite)
     finally:
@@ -270,13 +296,7 @@ def _reserve(file: Any, rows: int) -> None:
         length = dataset.chunks[0]
         new_chunks = -(-rows // length) - -(-len(dataset) // length)
         wanted += new_chunks * int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
-    _allocate(file.id.get_vfd_handle(), wanted)
-
-
-def _allocate(handle: int, size: int) -> None:
-    """Make an open file at least this long, for real, or raise the system's own error."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, size)
+    _hdf5.allocate(file.id.get_vfd_handle(), wanted)
 
 
 def _copy_rows(old: Any, new: Any, rows: int) -> None:
@@ -320,7 +340,7 @@ def _publish(path: Path, fill: Any, extend: Any = None, *, overwrite: bool) -> A
         with temporary.open("wb") as plain:
             plain.write(image)
             plain.flush()
-            _allocate(plain.fileno(), len(image) + _RESERVE_BYTES)
+            _hdf5.allocate(plain.fileno(), len(image) + _RESERVE_BYTES)
         file = h5py.File(temporary, "r+", libver="latest")
         file.swmr_mode = True
         if extend is not None:
@@ -360,7 +380,9 @@ def _give_name(temporary: Path, path: Path, overwrite: bool) -> None:
 
 def _settings(plan: Plan, x: Array) -> dict[str, Any]:
     def spell(part: Any) -> dict[str, Any]:
-        return {"type": type(part).__name__, **dataclasses.asdict(part)}
+        own = dataclasses.is_dataclass(part) and not isinstance(part, type)
+        fields = dataclasses.asdict(part) if own else {}
+        return {"type": type(part).__name__, **fields}
 
     plain = {name: getattr(plan, name) for name in ("t0", "t1", "dt", "max_steps", "seed")}
     parts = {name: spell(getattr(plan, name)) for name in ("stepper", "controller", "save")}

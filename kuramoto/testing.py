@@ -19,6 +19,7 @@ from kuramoto._backend import Array, array_namespace, from_numpy, to_numpy
 from kuramoto._check import invalid, wrong_type
 from kuramoto.controllers import FixedStep
 from kuramoto.couplings import Dense, Lattice, Linear, MeanField, Sparse
+from kuramoto.couplings.bounds import host_frequencies
 from kuramoto.frequencies import Antisymmetric, Rotation
 from kuramoto.lyapunov import certify, check_descent
 from kuramoto.model import Kuramoto
@@ -182,7 +183,7 @@ def state_shape(model: Kuramoto) -> tuple[int, ...]:
     sites = next((sites for sites in known if sites), None)
     N = c.shape[-1] if c is not None else getattr(model.coupling, "block_size", None)
     if N is None and model.frequency is not None:
-        N = model.frequency.matrices(2).shape[-1]
+        N = host_frequencies(model.frequency, None).shape[-1]
     if sites is None or N is None:
         raise invalid("model", "fix the shape of its states", repr(model), "pass x0")
     return (*sites, N)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import kuramoto as km
 from kuramoto import cli
@@ -222,3 +223,60 @@ def test_wrong_words_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> 
     assert "run" in refused(capsys, "runn")
     assert "EXPERIMENT" in refused(capsys, "run")
     assert "--fast" in refused(capsys, "run", RING, "--fast")
+
+
+def test_force_never_replaces_the_experiment(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "the experiment itself" in refused(capsys, "run", trial, "--out", trial, "--force")
+    assert trial.read_text() == SMALL
+
+
+def test_a_run_that_cannot_go_on_ends_with_1(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial.write_text(SMALL.replace("1.0}}", "1.0e+300}}"))
+    code, out, err = call(capsys, "run", trial, "--quiet")
+    assert (code, out) == (1, "")
+    assert err.startswith("kuramoto: error: The state stopped being finite")
+    assert len(err.splitlines()) == 1
+    assert "failed" in call(capsys, "info", "small.h5")[1]
+
+
+def test_a_missing_extra_is_named_with_its_remedy(
+    trial: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(capsys, "run", trial, "--quiet")
+    monkeypatch.delitem(sys.modules, "kuramoto.plotting", raising=False)
+    monkeypatch.delattr(km, "plotting", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert 'pip install "kuramoto-spheres[plot]"' in refused(capsys, "plot", "small.h5")
+
+
+def test_tracebacks_on_request(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KURAMOTO_TRACEBACK", "1")
+    with pytest.raises(FileNotFoundError):
+        cli.main(["info", "none.h5"])
+
+
+def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys)[1] == call(capsys, "--help")[1]
+    assert CliRunner().invoke(cli.app, ["--help"]).exit_code == 0
+
+
+HELP_ALONE = """
+import sys
+from kuramoto import cli
+try:
+    cli.main(["--help"])
+finally:
+    print({"torch", "matplotlib", "h5py", "scipy", "yaml", "numba"} & set(sys.modules))
+"""
+
+
+def test_help_loads_nothing_heavy() -> None:
+    command = [sys.executable, "-c", HELP_ALONE]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.endswith("\nset()\n")

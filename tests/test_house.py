@@ -37,6 +37,7 @@ FLOORS = [
     "controllers",
     "solution",
     "plan",
+    "_hdf5",
     "_modelfile",
     "runfile",
     "storage",

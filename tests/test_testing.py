@@ -127,7 +127,7 @@ def features(model: km.Kuramoto) -> dict[str, bool]:
 
 
 def test_certified_models_are_of_many_sorts():
-    found = [features(model) for model, _ in drawn(600)]
+    found = [features(model) for model, _ in drawn(300)]
     for feature in found[0]:
         assert sum(sort[feature] for sort in found) >= 10, feature
 
@@ -184,30 +184,34 @@ def test_a_model_that_fits_many_shapes_says_so(model):
 # Law: the energy of a certified model falls, and beyond the bound it need not.
 
 
-def scaled_rise(model: km.Kuramoto, x: np.ndarray, dt: float, steps: int = 20) -> float:
-    """Return the largest rise of the energy in a step, in units of what energies are made of.
-
-    The unit is max(|E|, largest force on an oscillator): |E| alone may be 0 by cancellation.
-    """
-    stepper, certificate = km.Splitting(), km.certify(model)
-    carry, before, worst = stepper.init(model, 0.0, x), km.energy(model, x), -np.inf
-    unit = 2 / certificate.max_step
+def energies(model: km.Kuramoto, x: np.ndarray, dt: float, steps: int = 20) -> np.ndarray:
+    """Return the energy before each of some Splitting steps, and after the last."""
+    stepper = km.Splitting()
+    carry, found = stepper.init(model, 0.0, x), [km.energy(model, x)]
     for number in range(steps):
         x, _, carry = stepper.step(model, number * dt, x, dt, carry)
-        after = km.energy(model, x)
-        rise = after - before
-        worst = max(worst, rise / max(abs(before), unit) if rise else 0.0)
-        before = after
-    return worst
+        found.append(km.energy(model, x))
+    return np.array(found)
 
 
 @LAW
 @given(testing.symmetric_models(), testing.seeds())
 def test_no_certified_model_gains_energy_at_its_certified_step(model, seed):
-    x0 = random_state(model, seed)
-    assert_descends(model, x0, rtol=1e-12)
-    dt = min(km.certify(model).max_step, 1e3)
-    assert scaled_rise(model, x0, dt) <= 1e-12
+    certificate = km.certify(model)
+    found = energies(model, random_state(model, seed), min(certificate.max_step, 1e3))
+    rises, sizes = np.diff(found), np.abs(found[:-1])
+    assert (rises <= 1e-12 * np.maximum(1.0, sizes)).all()
+    # Weak models have energies far below 1. There the largest force on an oscillator is the unit:
+    # |E| alone may be 0 by cancellation, and then any rounding is a rise.
+    assert (rises <= 1e-12 * np.maximum(2 / certificate.max_step, sizes)).all()
+
+
+@QUICK
+@given(testing.symmetric_models(), testing.seeds())
+def test_assert_descends_holds_for_certified_models(model, seed):
+    assert_descends(model)
+    assert_descends(model, random_state(model, seed), steps=5)
+    assert_descends(model, random_state(model, seed, batch=(3,)), steps=5)
 
 
 def test_three_times_the_bound_is_too_much():
@@ -233,7 +237,7 @@ def test_the_bound_is_within_a_factor_of_what_it_could_be():
 
 def turning() -> tuple[km.Kuramoto, np.ndarray]:
     """Return a certified model with Ω ≠ 0: a stimulus along the axis that Ω leaves alone."""
-    model = km.Kuramoto(km.MeanField(0.5), km.Rotation([2.0]), np.array([0.0, 0.0, 1.0]))
+    model = km.Kuramoto(km.MeanField(0.5), km.Rotation([20.0]), np.array([0.0, 0.0, 1.0]))
     return model, km.sphere.random_points((6, 3), seed=0)
 
 
@@ -261,14 +265,14 @@ def test_without_frequencies_the_papers_step_descends_as_well(model, seed):
 
 def test_assert_descends_refuses_models_without_a_certificate():
     model = random_model("dense", 5, 3, 0, symmetric=False)
-    with pytest.raises(AssertionError, match="no step to test at: .*J ≠ Jᵀ"):
+    with pytest.raises(AssertionError, match=r"no step to test at: .*J ≠ Jᵀ"):
         assert_descends(model)
 
 
 def test_assert_descends_fails_for_asymmetric_couplings():
-    # One chases, the other flees: J_12 = −J_21.
-    chase = km.Kuramoto(km.Dense([[1.0, 1.0], [-1.0, 1.0]]))
-    x0 = km.phase.from_phases([0.0, 2.0])
+    # Each chases the next and flees from the one before it; only the first two also attract.
+    chase = km.Kuramoto(km.Dense([[0.0, 2.1, -2.0], [-1.9, 0.0, 2.0], [2.0, -2.0, 0.0]]))
+    x0 = km.phase.from_phases([0.0, 1.0, 3.0])
     with pytest.raises(AssertionError, match="the energy rose by"):
         assert_descends(chase, x0, dt=0.01, steps=1000)
 
@@ -392,10 +396,13 @@ def test_every_failing_condition_is_named_with_its_size():
 
 @pytest.mark.parametrize("repaired", ["J", "commutator", "stimulus", "noise"])
 def test_mending_one_condition_leaves_the_other_reasons(repaired):
-    symmetric, still = np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros((2, 1))
-    J = symmetric if repaired == "J" else np.array([[0.0, 1.0], [1.25, 0.0]])
+    J = (
+        np.array([[0.0, 1.0], [1.0, 0.0]])
+        if repaired == "J"
+        else np.array([[0.0, 1.0], [1.25, 0.0]])
+    )
     rates = np.ones((2, 1)) if repaired == "commutator" else np.array([[0.0], [3.0]])
-    stimulus = still if repaired == "stimulus" else np.array([[2.0, 0.0], [2.0, 0.0]])
+    stimulus = np.zeros((2, 2)) if repaired == "stimulus" else np.array([[2.0, 0.0], [2.0, 0.0]])
     model = km.Kuramoto(
         km.Dense(J), km.Rotation(rates), stimulus, 0.0 if repaired == "noise" else 0.125
     )

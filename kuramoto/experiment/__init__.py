@@ -93,7 +93,7 @@ from typing import Any
 
 from kuramoto._backend import Array
 from kuramoto.experiment.schema import ExperimentError, Part, parse, read_arguments
-from kuramoto.experiment.sections import model_and_state, sections
+from kuramoto.experiment.sections import experiment_file, model_and_state, read_format
 from kuramoto.model import Kuramoto
 from kuramoto.solution import Solution
 from kuramoto.solve import solve
@@ -262,7 +262,8 @@ def loads(text: str, base: str | Path = ".", *, source: str = "experiment") -> E
         content = parse(text)
         if not isinstance(content, dict) or "experiment" not in content:
             raise ExperimentError("is not an experiment file: it lacks the line `experiment: 1`.")
-        top = read_arguments(sections, content, "")
+        read_format(content["experiment"], "experiment")  # first: a newer one has other keys
+        top = read_arguments(experiment_file, content, "")
     except ExperimentError as error:
         glue = " " if str(error).startswith("is not") else ": "
         raise ExperimentError(f"{source}{glue}{error}") from None

@@ -257,7 +257,11 @@ def _fish(
 def _vectors(setting: Setting, value: Numbers) -> np.ndarray:
     """Return a vector for every site; one number stands for all N components."""
     values = value.load(setting.base)
-    return np.full(setting.dimensions, values) if values.ndim == 0 else values
+    N = setting.dimensions
+    if values.ndim and values.shape[-1] not in (1, N):
+        must = f"be a number or have shape (..., {N})"
+        raise invalid(value.where.rpartition(".")[2], must, f"has shape {values.shape}")
+    return np.broadcast_to(values, (*values.shape[:-1], N))
 
 
 # Initial states

@@ -175,7 +175,8 @@ def _certified_step(model: Kuramoto, stepper: Any, span: float) -> float:
     return min(certificate.max_step, span) if span > 0 else certificate.max_step
 
 
-def _format(value: Any, where: str) -> int:
+def read_format(value: Any, where: str) -> int:
+    """Read the number of the format."""
     if isinstance(value, int) and not isinstance(value, bool) and value > FORMAT:
         remedy = "upgrade kuramoto-spheres"
         raise wrong(
@@ -186,10 +187,10 @@ def _format(value: Any, where: str) -> int:
     return FORMAT
 
 
-def sections(
+def experiment_file(
     _: Any,
     *,
-    experiment: Annotated[int, _format],
+    experiment: Annotated[int, read_format],
     title: str = "",
     model: Annotated[Part, Section(_model)],
     state: Annotated[Part, Section(_state)],

@@ -11,7 +11,7 @@ import numpy as np
 
 from kuramoto import _graph_files
 from kuramoto._backend import Array, from_numpy, namespace_by_name
-from kuramoto._check import invalid
+from kuramoto._check import invalid, message
 from kuramoto.couplings import Coupling
 from kuramoto.experiment.schema import ExperimentError, each, show, text, whole, wrong
 
@@ -98,10 +98,11 @@ class Numbers:
         read = _ARRAY_FILES.get(file.suffix.lower())
         if read is None:
             must = f"end in {', '.join(_ARRAY_FILES)}"
-            raise invalid(self.where, must, repr(self.path))
+            raise wrong(self.where, must, self.path)
         values = read(file, self.array)
         if values.dtype.kind not in "iuf":
-            raise invalid(self.where, "hold real numbers", f"has dtype {values.dtype}")
+            found = f"has dtype {values.dtype}"
+            raise ExperimentError(message(self.where, "hold real numbers", found))
         return np.asarray(values, dtype=np.float64)
 
 
@@ -147,7 +148,8 @@ def _read_csv(file: Path, _: str | None) -> np.ndarray:
         with warnings.catch_warnings(action="error"):  # "input contained no data"
             return np.loadtxt(file, delimiter=",", ndmin=1)
     except (ValueError, UserWarning) as error:
-        raise invalid("path", "be a table of numbers", f"{file.name!r}: {error!s:.120}") from None
+        words = str(error).rstrip(".")
+        raise invalid("path", "be a table of numbers", f"{file.name!r}: {words:.120}") from None
 
 
 _ARRAY_FILES = {".npz": _read_npz, ".npy": _read_npy, ".csv": _read_csv}
