@@ -140,7 +140,7 @@ def test_noise_and_moving_stimulus_and_attention_have_no_certificate() -> None:
     assert "depends on the state" in reasons(attention)
 
 
-# --- law: at the bound the energy falls, for couplings that the random models do not cover ---------
+# --- law: at the bound the energy falls, also for couplings outside the random models -----------
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "zero", "reflect"])

@@ -3,7 +3,7 @@
 .. code-block:: yaml
 
     experiment: 1                    # the header: this is an experiment, in format 1
-    title: Two groups of oscillators
+    title: A mean field
     model:
       coupling: {type: mean_field, strength: 2.0}
       frequency: {type: normal, width: 0.5, seed: 1}
