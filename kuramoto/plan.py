@@ -55,8 +55,8 @@ class Plan:
     def total_steps(self) -> int:
         """Fixed steps in all, the last of which may be shorter."""
         assert self.dt is not None
-        rest = (self.t1 - self.t0) - self.whole_steps * self.dt
-        return self.whole_steps + (rest > 1e-9 * self.dt)
+        ratio = (self.t1 - self.t0) / self.dt
+        return self.whole_steps + (ratio - self.whole_steps > 1e-9 * max(1.0, ratio))
 
     @cached_property
     def wanted(self) -> tuple[float, ...]:
@@ -123,6 +123,8 @@ def _checked_times(t0: Any, t1: Any, dt: Any) -> tuple[float, float, float | Non
     if dt > (t1 - t0) * (1 + 1e-9) and t1 > t0:
         remedy = "take a smaller step or a later t1"
         raise invalid("dt", f"be at most t1 − t0 = {t1 - t0:g}", f"{dt:g}", remedy)
+    if not (t1 - t0) < dt * 2**53:  # beyond that, steps cannot even be counted
+        raise invalid("dt", f"be at least {(t1 - t0) / 2**53:g} for this span", f"{dt:g}")
     return t0, t1, dt
 
 

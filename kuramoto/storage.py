@@ -252,6 +252,8 @@ def require_free(path: Path, overwrite: bool) -> None:
     """Raise if an output path is taken, is a folder, or lies in no folder."""
     if path.is_dir():
         raise IsADirectoryError(f"Output {path} is a folder; name a file in it.")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"Output {path} is a device or a pipe; name an ordinary file.")
     if path.exists() and not overwrite:
         remedy = "choose another name, or pass overwrite=True (--force)"
         raise FileExistsError(f"Output {path} exists already; {remedy}.")

@@ -280,3 +280,10 @@ def test_help_loads_nothing_heavy() -> None:
     command = [sys.executable, "-c", HELP_ALONE]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.endswith("\nset()\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_replaced_by_a_file(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    assert "device or a pipe" in refused(capsys, "run", trial, "--out", "pipe", "--force")
+    assert Path("pipe").is_fifo()

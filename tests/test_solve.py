@@ -1011,3 +1011,13 @@ def test_mixed_libraries_are_refused():
     assert "torch" in str(caught.value)
     assert "numpy" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_span_of_whole_steps_to_rounding_has_no_sliver_at_the_end():
+    run = km.solve(mean_field(), four, t1=500.0, dt=0.5 * (1 - 1e-12))
+    assert run.statistics.steps == 1000
+
+
+def test_steps_too_small_to_count_are_refused():
+    with pytest.raises(ValueError, match=r"Argument `dt` must be at least .* but is 9.99989e-321"):
+        km.solve(mean_field(), four, t1=1.0, dt=1e-320)
