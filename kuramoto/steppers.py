@@ -224,7 +224,7 @@ class StochasticHeun:
     def __post_init__(self) -> None:
         """Check the seed."""
         if self.seed is not None:
-            whole_number("seed", self.seed)
+            object.__setattr__(self, "seed", whole_number("seed", self.seed))
 
     def init(self, model: Kuramoto, t: float, x: Array) -> None:
         """Carry nothing."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 from kuramoto import _hdf5, _modelfile, runfile
 from kuramoto._backend import Array, device_of, namespace_name, to_numpy
 from kuramoto._check import invalid
+from kuramoto._outputs import cannot_write, give_name, require_free, temporary_name
 from kuramoto.model import Kuramoto
 from kuramoto.plan import Plan, Position
 from kuramoto.runfile import FORMAT_VERSION, RunFile, StoredStates, open_run
@@ -89,7 +89,9 @@ class RunWriter:
 
         def fill(file: Any) -> None:
             file.attrs["format"], file.attrs["format_version"] = "kuramoto-run", FORMAT_VERSION
-            file.attrs["settings"] = json.dumps(_settings(plan, start.x), default=float)
+            file.attrs["settings"] = json.dumps(
+                _settings(plan, start.x), default=operator.methodcaller("item")
+            )
             file.attrs["versions"] = json.dumps(_versions(namespace_name(start.x)))
             file.attrs["observed"] = json.dumps(list(values))
             file.attrs["standard_observables"] = json.dumps(list(standard))
@@ -233,7 +235,7 @@ def bundle(runs: Mapping[str, str | Path], out: str | Path, *, overwrite: bool =
     if not runs or any(not name or "/" in name for name in runs):
         raise invalid("runs", "be {name: run file}, names without '/'", f"{list(runs)}")
     require_free(path, overwrite)
-    temporary = _temporary(path)
+    temporary = temporary_name(path)
     try:
         with h5py.File(temporary, "w", libver="latest") as file:
             file.attrs["format"], file.attrs["format_version"] = "kuramoto-runs", FORMAT_VERSION
@@ -242,23 +244,10 @@ def bundle(runs: Mapping[str, str | Path], out: str | Path, *, overwrite: bool =
                 with open_run(source) as run:
                     run.require_single("bundled")
                     run.group.file.copy("/", file, f"runs/{name}")
-        _give_name(temporary, path, overwrite)
+        give_name(temporary, path, overwrite)
     finally:
         temporary.unlink(missing_ok=True)
     return path
-
-
-def require_free(path: Path, overwrite: bool) -> None:
-    """Raise if an output path is taken, is a folder, or lies in no folder."""
-    if path.is_dir():
-        raise IsADirectoryError(f"Output {path} is a folder; name a file in it.")
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"Output {path} is a device or a pipe; name an ordinary file.")
-    if path.exists() and not overwrite:
-        remedy = "choose another name, or pass overwrite=True (--force)"
-        raise FileExistsError(f"Output {path} exists already; {remedy}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"Output folder {path.parent} does not exist; create it first.")
 
 
 def numeric(name: str, value: Any) -> np.ndarray:
@@ -320,10 +309,6 @@ def _write_checkpoint(
     slots["numbers"][sequence % 2] = numbers
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
 def _publish(path: Path, fill: Any, extend: Any = None, *, overwrite: bool) -> Any:
     """Write a file under a temporary name, switch it to SWMR, give it its name; return it open.
 
@@ -332,7 +317,7 @@ def _publish(path: Path, fill: Any, extend: Any = None, *, overwrite: bool) -> A
     """
     import h5py
 
-    temporary = _temporary(path)
+    temporary = temporary_name(path)
     with h5py.File(temporary, "w", libver="latest", driver="core", backing_store=False) as memory:
         fill(memory)
         memory.flush()
@@ -348,36 +333,14 @@ def _publish(path: Path, fill: Any, extend: Any = None, *, overwrite: bool) -> A
         if extend is not None:
             extend(file)
         file.flush()
-        _give_name(temporary, path, overwrite)
+        give_name(temporary, path, overwrite)
     except OSError as error:
         if file is not None:
             file.close()
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
     return file
-
-
-def _cannot_write(path: Path, error: OSError) -> OSError:
-    if isinstance(error, FileExistsError):
-        return error
-    words = error.strerror or " ".join(str(error).split())
-    return type(error)(f"Output {path} cannot be written: {words}.")
-
-
-def _give_name(temporary: Path, path: Path, overwrite: bool) -> None:
-    """Rename; without `overwrite`, a file that appeared in the meantime is not replaced."""
-    if overwrite:
-        os.replace(temporary, path)
-        return
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        require_free(path, overwrite)
-        raise
-    except OSError:  # a file system without hard links
-        with path.open("x"):
-            os.replace(temporary, path)
 
 
 def _settings(plan: Plan, x: Array) -> dict[str, Any]:

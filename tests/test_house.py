@@ -38,6 +38,7 @@ FLOORS = [
     "solution",
     "plan",
     "_hdf5",
+    "_outputs",
     "_modelfile",
     "runfile",
     "storage",

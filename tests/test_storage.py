@@ -187,7 +187,6 @@ def test_numpy_numbers_are_numbers(tmp_path):
         assert run.plan().controller == controller
 
 
-@pytest.mark.xfail(reason="StochasticHeun keeps a NumPy seed as it is; the file gets 3.0, no seed")
 def test_a_numpy_seed_is_a_seed(tmp_path):
     written(tmp_path / "run.h5", stepper=km.StochasticHeun(seed=np.int64(3)), save=None)
     with open_run(tmp_path / "run.h5") as run:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from kuramoto import storage
 from kuramoto._check import invalid
+from kuramoto._outputs import require_free, temporary_name
 from kuramoto.plotting.movie import write_animation
 from kuramoto.plotting.panels import Panel, caption_of, figure_panels, panel_of
 
@@ -95,11 +96,11 @@ def _output(
     target = Path(path).with_suffix(suffix) if out is None else Path(out)
     if target.suffix.lower() not in known:
         raise invalid("out", f"end in {', '.join(sorted(known))}", repr(str(target)))
-    storage.require_free(target, overwrite)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    require_free(target, overwrite)
+    temporary = temporary_name(target)
     try:
         yield target, temporary
-        storage.require_free(target, overwrite)
+        require_free(target, overwrite)
         os.replace(temporary, target)
     except PermissionError as error:
         raise PermissionError(f"Output {target} cannot be written: {error.strerror}.") from None
