@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import operator
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
