@@ -245,6 +245,14 @@ def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
 # --- good manners -----------------------------------------------------------------------------
 
 
+def test_quantities_over_many_decades_get_a_logarithmic_axis() -> None:
+    times, decay = np.arange(5.0), 10.0 ** -np.arange(0.0, 10.0, 2.0)
+    for values, scale in ((decay, "log"), (decay - 1, "linear"), (decay + 1, "linear")):
+        ax = axes()
+        plotting.draw_curve(ax, times, values, "residual")
+        assert ax.get_yscale() == scale
+
+
 def test_pyplot_is_left_alone(lattice_run: Path) -> None:
     code = (
         "import sys, matplotlib\n"

@@ -64,6 +64,9 @@ def move_phases(points: Any, x: Array, plane: Array | None) -> None:
 def draw_curve(ax: Any, times: Any, values: Any, label: str, *, color: str = LINE_COLORS[0]) -> Any:
     """Draw a quantity over time, named on the vertical axis, and return the line.
 
+    One that is positive and spans more than four decades, such as a residual, gets a logarithmic
+    axis.
+
     Parameters
     ----------
     ax : matplotlib axes
@@ -73,7 +76,10 @@ def draw_curve(ax: Any, times: Any, values: Any, label: str, *, color: str = LIN
     """
     times = to_numpy(as_array(times, "times"))
     marker = "o" if len(times) == 1 else ""
-    (line,) = ax.plot(times, to_numpy(values), color=color, linewidth=2, marker=marker)
+    values = to_numpy(as_array(values, "values"))
+    (line,) = ax.plot(times, values, color=color, linewidth=2, marker=marker)
+    if 0 < 1e4 * values.min(initial=np.inf) < values.max(initial=0.0):
+        ax.set_yscale("log")
     ax.set_ylabel(label.replace("_", " "), fontsize=LABEL)
     ax.tick_params(labelsize=TICK)
     ax.spines[["top", "right"]].set_visible(False)
