@@ -42,7 +42,7 @@ class Statistics:
     rejected : int
         Steps that the controller undid.
     seconds : float
-        Wall time, of the last session for a resumed run.
+        Wall time; for a resumed run, since it was resumed.
     """
 
     steps: int

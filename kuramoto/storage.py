@@ -131,7 +131,7 @@ class RunWriter:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has been recorded yet, in this session or one before."""
+        """Whether nothing has been recorded yet, by this process or one before."""
         return self._rows == 0 and not self._times
 
     def record(self, t: float, x: Array, observed: Mapping[str, Any]) -> None:
