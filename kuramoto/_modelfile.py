@@ -78,6 +78,7 @@ def _write(group: Any, name: str, value: Any) -> None:
 
 
 def _write_part(group: Any, part: Any) -> None:
+    part = getattr(part, "own", part)  # what an adapter adapts
     kind = type(part).__name__
     if kind not in BUILDERS or not hasattr(part, "parameters"):
         function = callable(part) and not hasattr(part, "parameters") and not hasattr(part, "sites")

@@ -7,7 +7,7 @@ from typing import Protocol
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace
 from kuramoto._check import invalid
-from kuramoto.couplings import Coupling
+from kuramoto.couplings import Linear
 
 __all__ = ["energy", "energy_rate"]
 
@@ -15,7 +15,7 @@ __all__ = ["energy", "energy_rate"]
 class Model(Protocol):
     """What an energy needs of a model; `kuramoto.Kuramoto` is one."""
 
-    coupling: Coupling
+    coupling: Linear
 
     def stimulus_at(self, t: float) -> Array | None:
         """Return c at time t."""
@@ -82,7 +82,7 @@ def energy_rate(model: Model, x: Array, t: float = 0.0) -> Array:
         If the coupling depends on the state (attention).
     """
     # dE/dt = −½(⟨ẋ, Jx⟩ + ⟨x, Jẋ⟩) − ⟨c, ẋ⟩ for any J: no transpose is needed.
-    if getattr(model.coupling, "state_dependent", False):
+    if model.coupling.state_dependent:
         found = f"{type(model.coupling).__name__}, which depends on the state"
         raise invalid("model", "have a linear coupling for an energy rate", found)
     velocity = model.velocity(x, t)

@@ -13,7 +13,6 @@ import numpy as np
 
 from kuramoto._backend import Array, array_namespace, as_array, to_numpy
 from kuramoto._check import wrong_type
-from kuramoto.couplings.base import asymmetry_of_any
 from kuramoto.energy import energy
 from kuramoto.model import Kuramoto
 
@@ -92,7 +91,7 @@ def _symmetry(model: Kuramoto) -> tuple[bool, str]:
         return False, "the coupling depends on the state (attention): it has no energy of eq. 3"
     if model.coupling.symmetric:
         return True, "J = Jᵀ: the coupling is symmetric"
-    defect = asymmetry_of_any(model.coupling)
+    defect = model.coupling.asymmetry
     by = f"max |J − Jᵀ| = {defect:.3g}" if np.isfinite(defect) else "as it says itself"
     return False, f"J ≠ Jᵀ: the coupling is not symmetric, {by}"
 

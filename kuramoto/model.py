@@ -11,7 +11,7 @@ from kuramoto import sphere
 from kuramoto._backend import Array, as_array, is_array, require_same, to_numpy
 from kuramoto._check import invalid, real_number, wrong_type
 from kuramoto.couplings import Coupling
-from kuramoto.couplings.base import is_coupling
+from kuramoto.couplings.base import as_linear, is_coupling
 from kuramoto.energy import energy
 from kuramoto.frequencies import Frequency
 
@@ -72,7 +72,7 @@ class Kuramoto:
             stimulus = as_array(stimulus, "stimulus")
             if not np.isfinite(to_numpy(stimulus)).all():
                 raise invalid("stimulus", "be finite", "holds NaN or infinity")
-        self.coupling = coupling
+        self.coupling = as_linear(coupling)
         self.frequency = frequency
         self.stimulus = stimulus
         self.noise = real_number("noise", noise)
@@ -143,7 +143,7 @@ class Kuramoto:
     @property
     def state_dependent(self) -> bool:
         """Whether the coupling's weights depend on the state (then there is no certificate)."""
-        return bool(getattr(self.coupling, "state_dependent", False))
+        return self.coupling.state_dependent
 
     def __repr__(self) -> str:
         """Name the parts."""

@@ -204,3 +204,36 @@ def test_check_descent_finds_a_rise() -> None:
     together, apart = np.array([[1.0, 0.0]] * 2), np.array([[1.0, 0.0], [-1.0, 0.0]])
     assert km.check_descent(model, np.stack([apart, together])) < 0
     assert km.check_descent(model, np.stack([together, apart])) == pytest.approx(1.0)
+
+
+# --- couplings of users, with the five members of the protocol and no more ------------------------
+
+
+class Attraction:
+    """Everyone to the first oscillator: Jx_i = x_0 for i > 0, and back."""
+
+    sites = (4,)
+    symmetric = True
+
+    def __call__(self, x: np.ndarray, /) -> np.ndarray:
+        matrix = np.zeros((4, 4))
+        matrix[0, 1:] = matrix[1:, 0] = 1.0
+        return matrix @ x
+
+    def row_bound(self) -> float:
+        return 3.0
+
+    def lowest_eigenvalue_bound(self) -> float:
+        return -np.sqrt(3.0)
+
+
+def test_a_coupling_of_ones_own_is_certified_by_its_own_bounds() -> None:
+    assert isinstance(Attraction(), km.Coupling)
+    model = km.Kuramoto(Attraction())
+    certificate = km.certify(model)
+    assert certificate.max_step == pytest.approx(2 / (3 + np.sqrt(3)), rel=1e-9)
+    testing.assert_descends(model, km.sphere.random_points((4, 3), seed=0))
+    doubled = km.certify(km.Kuramoto(2.0 * km.MeanField(0.0) + Attraction()))
+    assert doubled.max_step == pytest.approx(certificate.max_step)
+    turning = km.Kuramoto(Attraction(), km.Rotation([1.0]))
+    assert "do not commute" in reasons(turning)

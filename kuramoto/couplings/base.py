@@ -24,17 +24,13 @@ from kuramoto.frequencies import Frequency
 class Coupling(Protocol):
     """The sum Σ_j J_ij x_j, and what a certificate needs to know of J.
 
-    Write your own with these members; derive from `Linear` to have most of them for free.
+    Write your own with these members, or derive from `Linear`, which adds composition, a dense
+    form and more to say: how many axes count oscillators, whether it commutes with Ω.
     """
 
     @property
     def sites(self) -> tuple[int, ...] | None:
         """Sizes of the site axes; None: any number of oscillators."""
-        ...
-
-    @property
-    def site_ndim(self) -> int:
-        """How many axes of a state, before the last, count oscillators."""
         ...
 
     @property
@@ -52,14 +48,6 @@ class Coupling(Protocol):
 
     def lowest_eigenvalue_bound(self) -> float:
         """Return a bound ≤ λ_min(J); of the symmetric part where J is not symmetric."""
-        ...
-
-    def commutator_bound(self, frequency: Frequency) -> float:
-        """Return a bound on the blocks of [J, Ω]; 0 says that they commute."""
-        ...
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the constructor's arguments, for run files."""
         ...
 
 
@@ -186,10 +174,10 @@ class Scaled(Linear):
     """
 
     def __init__(self, factor: Any, coupling: Coupling) -> None:
-        self.factor, self.coupling = scalar(factor, "factor"), coupling
-        self.sites, self.site_ndim = coupling.sites, coupling.site_ndim
-        self.block_size = getattr(coupling, "block_size", None)
-        self.state_dependent = getattr(coupling, "state_dependent", False)
+        self.factor, self.coupling = scalar(factor, "factor"), as_linear(coupling)
+        self.sites, self.site_ndim = self.coupling.sites, self.coupling.site_ndim
+        self.block_size = self.coupling.block_size
+        self.state_dependent = self.coupling.state_dependent
 
     def __call__(self, x: Array, /) -> Array:
         """Return the factor times the coupling's sum."""
@@ -199,7 +187,7 @@ class Scaled(Linear):
     @property
     def asymmetry(self) -> float:
         """|factor| times the coupling's."""
-        return abs(self._value()) * asymmetry_of_any(self.coupling) if self._value() else 0.0
+        return abs(self._value()) * self.coupling.asymmetry if self._value() else 0.0
 
     def row_bound(self) -> Any:
         """Return |factor| times the coupling's bound."""
@@ -207,7 +195,7 @@ class Scaled(Linear):
 
     def eigenvalue_bounds(self) -> tuple[float, float]:
         """Return the scaled bounds; a negative factor exchanges them."""
-        low, high = bounds_of(self.coupling)
+        low, high = self.coupling.eigenvalue_bounds()
         if self._value() == 0:
             return 0.0, 0.0
         ends = sorted((self._value() * low, self._value() * high))
@@ -236,15 +224,15 @@ class Sum(Linear):
     """
 
     def __init__(self, terms: Any) -> None:
-        parts = [t.terms if isinstance(t, Sum) else (t,) for t in terms]
-        self.terms: tuple[Coupling, ...] = tuple(term for part in parts for term in part)
+        parts = [t.terms if isinstance(t, Sum) else (as_linear(t),) for t in terms]
+        self.terms: tuple[Linear, ...] = tuple(term for part in parts for term in part)
         if not self.terms:
             raise invalid("terms", "hold at least one coupling", "empty")
         self.site_ndim = self._shared({t.site_ndim for t in self.terms}, "number of site axes")
         self.sites = self._shared({t.sites for t in self.terms} - {None}, "sites")
-        sizes = {getattr(t, "block_size", None) for t in self.terms} - {None}
+        sizes = {t.block_size for t in self.terms} - {None}
         self.block_size = self._shared(sizes, "block size")
-        self.state_dependent = any(getattr(t, "state_dependent", False) for t in self.terms)
+        self.state_dependent = any(t.state_dependent for t in self.terms)
 
     def __call__(self, x: Array, /) -> Array:
         """Return the sum of the terms' sums."""
@@ -256,7 +244,7 @@ class Sum(Linear):
     @property
     def asymmetry(self) -> float:
         """At most the sum of the terms' (two asymmetric terms that cancel are not looked for)."""
-        return sum(asymmetry_of_any(term) for term in self.terms)
+        return sum(term.asymmetry for term in self.terms)
 
     def row_bound(self) -> Any:
         """Return the sum of the terms' bounds."""
@@ -264,7 +252,7 @@ class Sum(Linear):
 
     def eigenvalue_bounds(self) -> tuple[float, float]:
         """Return the sums of the terms' bounds (Weyl's inequality)."""
-        low, high = zip(*(bounds_of(term) for term in self.terms), strict=True)
+        low, high = zip(*(term.eigenvalue_bounds() for term in self.terms), strict=True)
         return sum(low), sum(high)
 
     def commutator_bound(self, frequency: Frequency) -> float:
@@ -292,14 +280,39 @@ def is_coupling(value: Any) -> bool:
     return not isinstance(value, type) and all(found)
 
 
-def asymmetry_of_any(coupling: Coupling) -> float:
-    """Return the asymmetry of any coupling; where it says only yes or no, 0 or infinity."""
-    return float(getattr(coupling, "asymmetry", 0.0 if coupling.symmetric else np.inf))
+class Adapted(Linear):
+    """A coupling of somebody's own, given what `Linear` has besides the members of `Coupling`."""
+
+    def __init__(self, own: Any) -> None:
+        self.own, self.sites = own, own.sites
+        self.site_ndim = getattr(own, "site_ndim", len(own.sites) if own.sites else 1)
+        self.block_size = getattr(own, "block_size", None)
+        self.state_dependent = getattr(own, "state_dependent", False)
+
+    def __call__(self, x: Array, /) -> Array:
+        """Return what the user's coupling returns."""
+        return self.own(x)
+
+    @property
+    def asymmetry(self) -> float:
+        """The coupling's own figure; where it says only yes or no, 0 or infinity."""
+        return float(getattr(self.own, "asymmetry", 0.0 if self.own.symmetric else np.inf))
+
+    def row_bound(self) -> Any:
+        """Return the coupling's bound."""
+        return self.own.row_bound()
+
+    def eigenvalue_bounds(self) -> tuple[float, float]:
+        """Return the coupling's lower bound, and Gershgorin's upper one."""
+        high = float(np.max(self.row_bound())) if self.own.symmetric else np.inf
+        return float(self.own.lowest_eigenvalue_bound()), high
+
+    def commutator_bound(self, frequency: Frequency) -> float:
+        """Return the coupling's bound; infinite if it gives none."""
+        bound = getattr(self.own, "commutator_bound", super().commutator_bound)
+        return float(bound(frequency))
 
 
-def bounds_of(coupling: Coupling) -> tuple[float, float]:
-    """Return (low, high) around the eigenvalues of any coupling's symmetric part."""
-    if isinstance(coupling, Linear):
-        return coupling.eigenvalue_bounds()
-    high = float(np.max(coupling.row_bound())) if coupling.symmetric else np.inf
-    return coupling.lowest_eigenvalue_bound(), high
+def as_linear(coupling: Any) -> Linear:
+    """Return a coupling with all that `Linear` has: itself, or an adapter around a user's own."""
+    return coupling if isinstance(coupling, Linear) else Adapted(coupling)
