@@ -332,6 +332,8 @@ def _report(error: Exception) -> int:
         return 1
     if isinstance(error, ImportError):
         text = _missing(error)
+    elif isinstance(error, OSError) and error.filename and error.strerror:  # the system's own
+        text = f"Path {error.filename} cannot be used: {error.strerror}; choose another."
     elif isinstance(error, ValueError | TypeError | OSError | MemoryError | SolveError):
         text = str(error) or type(error).__name__
     elif hasattr(error, "format_message"):  # the command line itself was wrong

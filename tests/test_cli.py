@@ -287,3 +287,9 @@ def test_a_pipe_is_not_replaced_by_a_file(trial: Path, capsys: pytest.CaptureFix
     os.mkfifo("pipe")
     assert "device or a pipe" in refused(capsys, "run", trial, "--out", "pipe", "--force")
     assert Path("pipe").is_fifo()
+
+
+def test_an_error_of_the_system_names_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._report(PermissionError(13, "Permission denied", "locked/demo")) == 2
+    says = "kuramoto: error: Path locked/demo cannot be used: Permission denied; choose another."
+    assert capsys.readouterr().err.strip() == says
