@@ -68,6 +68,17 @@ def namespace_by_name(name: str) -> Any:
     return array_namespace(sys.modules[module].asarray(0.0))
 
 
+def empty_on(backend: str, dtype: str, device: Any = None) -> Array:
+    """Return an empty array that stands for a library, dtype and device given by their names."""
+    xp = namespace_by_name(backend)
+    return xp.zeros(0, dtype=getattr(xp, dtype), device=device)
+
+
+def device_by_name(backend: str, name: str) -> str | None:
+    """Return the device that ``str(device)`` named; only torch's can be asked for by that name."""
+    return name if backend == "torch" else None
+
+
 def as_array(value: Any, argument: str) -> Array:
     """Return `value` as a real floating-point array; lists and integers become floats.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, to_numpy
@@ -104,8 +104,3 @@ def _largest(vectors: Array) -> float:
     if 0 in vectors.shape:
         return 0.0
     return float(to_numpy(array_namespace(vectors).max(sphere.norm(vectors))))
-
-
-def default_controller(dt: Any) -> FixedStep | AdaptiveStep:
-    """Return fixed steps where a dt is given, else adaptive ones."""
-    return AdaptiveStep() if dt is None else FixedStep()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kuramoto import datasets, sphere, storage
+from kuramoto._outputs import require_free
 from kuramoto.couplings import Lattice
 from kuramoto.lyapunov import Certificate, certify, check_descent
 from kuramoto.model import Kuramoto
@@ -156,8 +157,8 @@ def _require_free(targets: list[Path], force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"Output folder {folder} is a file; choose another with --out.")
     for target in targets:
-        if target.is_dir():
-            raise IsADirectoryError(f"Output {target} is a folder; choose another --out.")
+        if folder.exists():  # if not, it is going to be made
+            require_free(target, overwrite=True)
         if target.exists() and not force:
             raise FileExistsError(
                 f"Output {target} exists already; pass --force to overwrite it, or choose another "

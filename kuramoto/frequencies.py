@@ -36,6 +36,16 @@ class Frequency(Protocol):
         """Whether all oscillators have the same Ω."""
         ...
 
+    @property
+    def sites(self) -> tuple[int, ...] | None:
+        """Sites that the Ω_i belong to; None if shared."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """The smallest N that shows all of Ω."""
+        ...
+
     def __call__(self, x: Array, /) -> Array:
         """Return Ωx, same shape as x."""
         ...
@@ -92,6 +102,11 @@ class Rotation:
     def sites(self) -> tuple[int, ...] | None:
         """Sites that the rates belong to; None if shared."""
         return None if self.shared else tuple(self.omega.shape[:-1])
+
+    @property
+    def dimensions(self) -> int:
+        """Two for every plane."""
+        return 2 * int(self.omega.shape[-1])
 
     def __call__(self, x: Array, /) -> Array:
         """Return Ωx."""
@@ -182,6 +197,11 @@ class Antisymmetric:
     def sites(self) -> tuple[int, ...] | None:
         """Sites that the matrices belong to; None if shared."""
         return None if self.shared else tuple(self.weights.shape[:-2])
+
+    @property
+    def dimensions(self) -> int:
+        """N."""
+        return int(self.weights.shape[-1])
 
     def __call__(self, x: Array, /) -> Array:
         """Return Ωx."""

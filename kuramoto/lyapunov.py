@@ -127,7 +127,7 @@ def _stimulus(model: Kuramoto) -> tuple[bool, str]:
 
 def _at_sites(model: Kuramoto, stimulus: Array) -> Array:
     """Broadcast a stimulus to the sites that per-oscillator frequencies have."""
-    sites = getattr(model.frequency, "sites", None) or ()
+    sites = (model.frequency.sites if model.frequency else None) or ()
     shape = np.broadcast_shapes(tuple(stimulus.shape), (*sites, stimulus.shape[-1]))
     return array_namespace(stimulus).broadcast_to(stimulus, shape)
 

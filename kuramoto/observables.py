@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import kuramoto.energy as _energy
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace
 from kuramoto._check import nearest
+from kuramoto.energy import energy, energy_rate
 from kuramoto.model import Kuramoto
 
 __all__ = ["OBSERVABLES", "Standard", "order_parameter", "residual", "standard"]
@@ -67,8 +67,8 @@ def residual(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
 
 
 OBSERVABLES: dict[str, Callable[[Kuramoto], Observer]] = {
-    "energy": lambda model: lambda t, x: _energy.energy(model, x, t),
-    "energy_rate": lambda model: lambda t, x: _energy.energy_rate(model, x, t),
+    "energy": lambda model: lambda t, x: energy(model, x, t),
+    "energy_rate": lambda model: lambda t, x: energy_rate(model, x, t),
     "order_parameter": lambda model: lambda t, x: order_parameter(x, model.coupling.site_ndim),
     "residual": lambda model: lambda t, x: residual(model, x, t),
 }

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, as_array, require_same, scalar, to_numpy
 from kuramoto._check import invalid
 from kuramoto.couplings import Coupling, Dense
 from kuramoto.frequencies import Rotation
 from kuramoto.model import Kuramoto
+from kuramoto.observables import order_parameter
 
 __all__ = ["PhaseModel", "from_phases", "to_phases"]
 
@@ -146,8 +146,7 @@ class PhaseModel:
 
     def order_parameter(self, theta: Array) -> Array:
         """Return r = |Σ_j exp(iθ_j)| / M, shape (*batch,)."""
-        mean = array_namespace(theta).mean(from_phases(theta), axis=-2)
-        return sphere.norm(mean)[..., 0]
+        return order_parameter(from_phases(theta))
 
 
 def _plain(value: Array) -> Any:

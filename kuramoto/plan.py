@@ -11,7 +11,7 @@ import numpy as np
 
 from kuramoto._backend import Array
 from kuramoto._check import invalid, real_number, whole_number, wrong_type
-from kuramoto.controllers import AdaptiveStep, FixedStep, default_controller
+from kuramoto.controllers import AdaptiveStep, FixedStep
 from kuramoto.model import Kuramoto
 from kuramoto.solution import SaveAt
 from kuramoto.steppers import DormandPrince, RungeKutta4, Stepper
@@ -93,7 +93,8 @@ def make_plan(
     if not isinstance(model, Kuramoto):
         raise wrong_type("model", "be a Kuramoto model", model, "build one: Kuramoto(coupling)")
     t0, t1, dt = _checked_times(t0, t1, dt)
-    controller = default_controller(dt) if controller is None else controller
+    if controller is None:
+        controller = AdaptiveStep() if dt is None else FixedStep()
     if stepper is None:
         adaptive = getattr(controller, "adaptive", False)
         stepper = DormandPrince() if adaptive else RungeKutta4()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kuramoto import _hdf5, _modelfile, controllers, observables, steppers
-from kuramoto._backend import Array, from_numpy, namespace_by_name
+from kuramoto._backend import Array, device_by_name, empty_on, from_numpy
 from kuramoto._check import nearest
 from kuramoto.model import Kuramoto
 from kuramoto.plan import Plan, Position
@@ -265,10 +265,8 @@ class RunFile:
         return Solution(self.times, states, *rest)
 
     def _like(self) -> Array:
-        xp = namespace_by_name(self.settings["backend"])
-        dtype = getattr(xp, self.settings["dtype"])
-        device = self.settings["device"] if self.settings["backend"] == "torch" else None
-        return xp.zeros(0, dtype=dtype, device=device)
+        backend, dtype = self.settings["backend"], self.settings["dtype"]
+        return empty_on(backend, dtype, device_by_name(backend, self.settings["device"]))
 
     def _part(self, name: str) -> Any:
         fields = dict(self.settings[name])

@@ -360,9 +360,8 @@ def _versions(backend: str) -> dict[str, str]:
     import platform
     from importlib import metadata
 
-    packages = ["kuramoto-spheres", "numpy", "scipy", "h5py", *({backend} - {"numpy", "cupy"})]
     versions = {"python": platform.python_version()}
-    for package in packages:
+    for package in dict.fromkeys(("kuramoto-spheres", "numpy", "scipy", "h5py", backend)):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return versions

@@ -19,7 +19,6 @@ from kuramoto._backend import Array, array_namespace, from_numpy, to_numpy
 from kuramoto._check import invalid, wrong_type
 from kuramoto.controllers import FixedStep
 from kuramoto.couplings import Dense, Lattice, Linear, MeanField, Sparse
-from kuramoto.couplings.bounds import host_frequencies
 from kuramoto.frequencies import Antisymmetric, Rotation
 from kuramoto.lyapunov import certify, check_descent
 from kuramoto.model import Kuramoto
@@ -178,12 +177,12 @@ def state_shape(model: Kuramoto) -> tuple[int, ...]:
         If no part does.
     """
     c = model.stimulus_at(0.0)
-    known = [model.coupling.sites, getattr(model.frequency, "sites", None)]
+    known = [model.coupling.sites, model.frequency.sites if model.frequency else None]
     known += [tuple(c.shape[:-1])] if c is not None and c.ndim > model.coupling.site_ndim else []
     sites = next((sites for sites in known if sites), None)
-    N = c.shape[-1] if c is not None else getattr(model.coupling, "block_size", None)
+    N = c.shape[-1] if c is not None else model.coupling.block_size
     if N is None and model.frequency is not None:
-        N = host_frequencies(model.frequency, None).shape[-1]
+        N = model.frequency.dimensions
     if sites is None or N is None:
         raise invalid("model", "fix the shape of its states", repr(model), "pass x0")
     return (*sites, N)

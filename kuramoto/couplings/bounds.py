@@ -49,9 +49,7 @@ def block_commutators(
 
 def host_frequencies(frequency: Frequency, block_size: int | None) -> np.ndarray:
     """Return Ω as NumPy float64 matrices, in the smallest N that shows all of it."""
-    planes = getattr(frequency, "omega", None)
-    N = block_size or (2 * planes.shape[-1] if planes is not None else 0)
-    return np.asarray(frequency.matrices(N), dtype=np.float64)
+    return np.asarray(frequency.matrices(block_size or frequency.dimensions), dtype=np.float64)
 
 
 def asymmetry_of(matrix: np.ndarray, transposed: np.ndarray) -> float:

@@ -22,7 +22,6 @@ from kuramoto.frequencies import Antisymmetric, Frequency, Rotation
 COUPLINGS, GRAPHS, KERNELS = Registry(), Registry("kind"), Registry()
 FREQUENCIES, STIMULI, INITIAL = Registry(), Registry(), Registry()
 
-CouplingPart = Annotated[Part, COUPLINGS]
 CouplingParts = Annotated[tuple[Part, ...], each(COUPLINGS, "couplings")]
 KernelPart = Annotated[Part, KERNELS]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from kuramoto import _graph_files
-from kuramoto._backend import Array, from_numpy, namespace_by_name
+from kuramoto._backend import Array, empty_on, from_numpy
 from kuramoto._check import invalid, message
 from kuramoto.couplings import Coupling
 from kuramoto.experiment.schema import ExperimentError, each, show, text, whole, wrong
@@ -69,8 +69,7 @@ def make_setting(
 ) -> Setting:
     """Make a setting; say so in one line if the library or its device is not there."""
     try:
-        xp = namespace_by_name(backend)
-        like = xp.zeros(0, dtype=getattr(xp, dtype), device=device)
+        like = empty_on(backend, dtype, device)
     except (
         RuntimeError,
         AssertionError,
