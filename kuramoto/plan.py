@@ -42,6 +42,7 @@ class Plan:
     save: SaveAt
     max_steps: int | None = None
     seed: int | None = None
+    compile: bool = False
 
     @cached_property
     def whole_steps(self) -> int:

@@ -240,7 +240,7 @@ class RunFile:
         """Build the settings anew."""
         plain = {name: self.settings[name] for name in ("t0", "t1", "dt", "max_steps", "seed")}
         parts = {name: self._part(name) for name in ("stepper", "controller", "save")}
-        return Plan(**plain, **parts)
+        return Plan(**plain, **parts, compile=self.settings.get("compile", False))
 
     def observers(self, given: Observers, model: Kuramoto) -> dict[str, Any]:
         """Return the observables to go on with: those given, else the standard ones by name."""

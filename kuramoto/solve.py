@@ -7,6 +7,7 @@ something has to be saved, checkpointed or shown; how legs are cut never changes
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kuramoto import _kernels
 from kuramoto._backend import Array, array_namespace
 from kuramoto._check import wrong_type
+from kuramoto._kernels import Engine
 from kuramoto.controllers import AdaptiveStep, FixedStep
 from kuramoto.model import Kuramoto
 from kuramoto.plan import Plan, Position, first_step, make_plan
@@ -33,8 +36,12 @@ from kuramoto.steppers import Stepper
 
 __all__ = ["resume", "solve"]
 
+# An adaptive run is taken to need so many steps when it is decided whether compiling pays.
+_ADAPTIVE_STEPS = 300
+
 # A leg of fixed steps lasts about this long, so that bars move and checkpoints are not late.
 _LEG_SECONDS = 0.1
+_GROWTH = 8  # from one leg to the next
 
 
 def solve(
@@ -53,6 +60,7 @@ def solve(
     progress: bool = False,
     seed: int | None = None,
     max_steps: int | None = None,
+    compile: bool | None = None,
     experiment: str | None = None,
 ) -> Solution:
     """Integrate a model from `t0` to `t1`.
@@ -86,6 +94,10 @@ def solve(
         Of the noise, for stochastic steppers; kept in the file.
     max_steps : int, optional
         Stop after this many steps, with ``status`` saying so.
+    compile : bool, optional
+        Whether to run compiled code (numba for NumPy and for torch on the CPU without gradients,
+        ``torch.compile`` otherwise on torch, CUDA kernels on CuPy). By default where the run is
+        long enough to pay for it and a kernel exists. Numbers agree to rounding.
     experiment : str, optional
         The text of the experiment that this run is, to be kept in the file.
 
@@ -115,6 +127,7 @@ def solve(
     """
     plan = make_plan(model, t0, t1, dt, stepper, controller, save, max_steps, seed)
     x = model.require_state(x0, "x0", plan.t0)
+    plan = dataclasses.replace(plan, compile=_checked_compile(compile, model, plan, x))
     start = Position(plan.t0, x, dt=first_step(model, plan, x))
     observe = _checked_observers(observe)
     if out is None:
@@ -175,6 +188,13 @@ def resume(
     return _run(model, plan, position, storage.RunWriter.reopen(path), observe, progress)
 
 
+def _checked_compile(wish: Any, model: Kuramoto, plan: Plan, x: Array) -> bool:
+    if wish is not None and not isinstance(wish, bool):
+        raise wrong_type("compile", "be True, False or None", wish)
+    steps = _ADAPTIVE_STEPS if plan.controller.adaptive else plan.total_steps
+    return _kernels.choose(wish, model, plan.stepper, x, steps)
+
+
 def _checked_observers(observe: Observers | None) -> dict[str, Any]:
     if observe is not None and not isinstance(observe, Mapping):
         raise wrong_type("observe", "be {name: function of (t, x)}", observe)
@@ -227,38 +247,40 @@ class Leg(NamedTuple):
 
 
 def _march(model: Kuramoto, plan: Plan, position: Position) -> Iterator[Leg]:
+    engine = _kernels.engine(model, plan.stepper, position.x, compiled=plan.compile)
     march = _march_adaptive if plan.controller.adaptive else _march_fixed
-    return march(model, plan, position)
+    return march(engine, plan, position)
 
 
-def _march_fixed(model: Kuramoto, plan: Plan, position: Position) -> Iterator[Leg]:
+def _march_fixed(engine: Engine, plan: Plan, position: Position) -> Iterator[Leg]:
     """Take fixed steps, as many at once as nobody wants to look between."""
-    stepper, last, burst = plan.stepper, plan.total_steps, 1
-    carry = stepper.init(model, position.t, position.x)
+    last, burst = plan.total_steps, 1
+    carry = engine.init(position.t, position.x)
     if plan.max_steps is not None:
         last = min(last, plan.max_steps)
     while position.step < last:
         stop = min(last, position.step + burst, _next_stop(plan, position.step))
         begun = time.perf_counter()
-        x, next_carry = _advance(model, plan, position.step, stop, position.x, carry)
+        x, next_carry = _advance(engine, plan, position.step, stop, position.x, carry)
         after = Position(plan.time(stop), x, stop, dt=position.dt)
         _require_finite(after)
         per_step = max((time.perf_counter() - begun) / (stop - position.step), 1e-7)
-        burst = max(1, min(2 * burst, int(_LEG_SECONDS / per_step)))
+        burst = max(1, min(_GROWTH * burst, int(_LEG_SECONDS / per_step)))
         yield Leg(position, after, carry)
         position, carry = after, next_carry
 
 
 def _advance(
-    model: Kuramoto, plan: Plan, first: int, stop: int, x: Array, carry: Any
+    engine: Engine, plan: Plan, first: int, stop: int, x: Array, carry: Any
 ) -> tuple[Array, Any]:
-    """Take fixed steps number `first` to `stop` − 1."""
-    step, dt = plan.stepper.step, plan.dt
-    assert dt is not None
-    for number in range(first, stop):
-        t = plan.time(number)
-        size = dt if number < plan.whole_steps else plan.t1 - t
-        x, _, carry = step(model, t, x, size, carry)
+    """Take fixed steps number `first` to `stop` − 1, of which the run's last may be shorter."""
+    assert plan.dt is not None
+    while first < stop:
+        t, whole = plan.time(first), min(stop, plan.whole_steps) - first
+        count = whole if engine.leaps and whole > 0 else 1
+        size = plan.dt if whole > 0 else plan.t1 - t
+        x, _, carry = engine.advance(t, x, size, count, carry)
+        first += count
     return x, carry
 
 
@@ -277,11 +299,11 @@ def _next_stop(plan: Plan, step: int) -> int:
     return min(stop for stop in stops if stop > step)
 
 
-def _march_adaptive(model: Kuramoto, plan: Plan, position: Position) -> Iterator[Leg]:
+def _march_adaptive(engine: Engine, plan: Plan, position: Position) -> Iterator[Leg]:
     """Take steps of the controller's choosing; one that ends within rounding of t1 ends there."""
-    stepper, controller = plan.stepper, plan.controller
+    controller = plan.controller
     assert isinstance(controller, AdaptiveStep)
-    carry = stepper.init(model, position.t, position.x)
+    carry = engine.init(position.t, position.x)
     while position.t < plan.t1:
         if plan.max_steps is not None and position.step >= plan.max_steps:
             return
@@ -291,8 +313,8 @@ def _march_adaptive(model: Kuramoto, plan: Plan, position: Position) -> Iterator
         t = plan.t1 if last else position.t + dt
         if not last and dt < 1e-14 * max(1.0, abs(t)):
             _fail_step(position, dt)
-        step = stepper.step(model, position.t, position.x, dt, carry)
-        verdict = controller.decide(step.error, dt, position.memory, stepper.order)
+        step = engine.advance(position.t, position.x, dt, 1, carry)
+        verdict = controller.decide(step.error, dt, position.memory, plan.stepper.order)
         if not verdict.accept:
             position = position._replace(dt=verdict.dt, rejected=position.rejected + 1)
             continue

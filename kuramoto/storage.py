@@ -350,7 +350,9 @@ def _settings(plan: Plan, x: Array) -> dict[str, Any]:
         fields = dataclasses.asdict(part) if own else {}
         return {"type": type(part).__name__, **fields}
 
-    plain = {name: getattr(plan, name) for name in ("t0", "t1", "dt", "max_steps", "seed")}
+    plain = {
+        name: getattr(plan, name) for name in ("t0", "t1", "dt", "max_steps", "seed", "compile")
+    }
     parts = {name: spell(getattr(plan, name)) for name in ("stepper", "controller", "save")}
     array = {"backend": namespace_name(x), "dtype": str(to_numpy(x).dtype)}
     return {**plain, **parts, **array, "device": str(device_of(x)), "shape": list(x.shape)}

@@ -1,0 +1,108 @@
+"""Torch states: the NumPy kernels on the CPU where no gradient is wanted, else `torch.compile`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from kuramoto._backend import Array, is_array, to_numpy
+from kuramoto._modelfile import BUILDERS
+from kuramoto.model import Kuramoto
+from kuramoto.steppers import Step, Stepper
+
+__all__ = ["Shared", "Traced", "prepare"]
+
+
+def prepare(model: Kuramoto, stepper: Stepper, x: Array) -> Any:
+    """Return a fused run on the memory of CPU tensors; NotImplemented on a GPU or for gradients."""
+    from kuramoto._kernels import numba
+
+    if callable(model.stimulus) or not all(_is_plain(tensor) for tensor in (x, *_tensors(model))):
+        return NotImplemented
+    prepared = numba.prepare(_on_numpy(model), stepper, to_numpy(x))
+    return prepared if prepared is NotImplemented else Shared(prepared)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    recorded = tensor.requires_grad and torch.is_grad_enabled()
+    return tensor.device.type == "cpu" and not recorded
+
+
+def _tensors(part: Any) -> list[torch.Tensor]:
+    """Return all tensors in a model or one of its parts."""
+    if isinstance(part, torch.Tensor):
+        return [part]
+    if isinstance(part, Kuramoto):
+        inner: Any = (part.coupling, part.frequency, part.stimulus)
+    else:
+        inner = part.parameters().values() if hasattr(part, "parameters") else ()
+    return [tensor for value in inner for tensor in _tensors(value)]
+
+
+def _on_numpy(part: Any) -> Any:
+    """Return a part of a model, its tensors seen as NumPy arrays: no copies."""
+    if isinstance(part, Kuramoto):
+        parts = (_on_numpy(p) for p in (part.coupling, part.frequency, part.stimulus))
+        return Kuramoto(*parts)
+    if is_array(part):
+        return to_numpy(part)
+    if not hasattr(part, "parameters"):
+        return part
+    arguments = {name: _on_numpy(value) for name, value in part.parameters().items()}
+    return BUILDERS[type(part).__name__](**arguments)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A fused run of NumPy arrays that share their memory with tensors."""
+
+    run: Any
+    leaps = True
+
+    def init(self, t: float, x: Array) -> Any:
+        """Return the carry for the first step."""
+        return _as_tensors(self.run.init(t, to_numpy(x)))
+
+    def advance(self, t: float, x: Array, dt: float, steps: int, carry: Any) -> Step:
+        """Take `steps` steps of size dt from (t, x)."""
+        step = self.run.advance(t, to_numpy(x), dt, steps, _as_arrays(carry))
+        return Step(*(_as_tensors(part) for part in step))
+
+
+def _as_tensors(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_as_tensors(item) for item in value)
+    return torch.from_numpy(value) if hasattr(value, "__array_interface__") else value
+
+
+def _as_arrays(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_as_arrays(item) for item in value)
+    return to_numpy(value) if isinstance(value, torch.Tensor) else value
+
+
+class Traced:
+    """A stepper compiled by torch: any model, any device, with gradients."""
+
+    leaps = False
+
+    def __init__(self, model: Kuramoto, stepper: Stepper) -> None:
+        self.model, self.stepper = model, stepper
+        self._step = torch.compile(self._eager)
+
+    def init(self, t: float, x: Array) -> Any:
+        """Return the carry for the first step."""
+        return self.stepper.init(self.model, t, x)
+
+    def advance(self, t: float, x: Array, dt: float, steps: int, carry: Any) -> Step:
+        """Take one step."""
+        if callable(
+            self.model.stimulus
+        ):  # the compiler would take every new time for a new program
+            return self.stepper.step(self.model, t, x, dt, carry)
+        return Step(*self._step(x, dt, carry))
+
+    def _eager(self, x: Array, dt: float, carry: Any) -> Step:
+        return self.stepper.step(self.model, 0.0, x, dt, carry)
