@@ -17,7 +17,7 @@ from kuramoto._kernels.jit import by_type, meaning, piece
 put: Any = tuples.tuple_setitem
 """``put(x, a, value)`` returns the vector x with another coordinate a: tuples do not change."""
 
-TILE = 512
+TILE = 1024
 """Lanes per tile, at most. A constant, so that a tile's rows lie at constant distances: only then
 does the compiler see that they do not overlap."""
 

@@ -64,7 +64,8 @@ class Compiled:
         self.size, self.apart = _team(self.systems, layout.work * N)
         self.bounds = _fair(layout.work, self.size)
         self.state = np.zeros(self.systems * len(layout.work) * self.slots * N * TILE, x.dtype)
-        self.scratch = np.zeros((self.size, drivers.SCRATCH * N * TILE), dtype=x.dtype)
+        room = drivers.SCRATCH * N * TILE
+        self.scratch = [np.zeros(room, dtype=x.dtype) for _ in range(self.size)]
         splits = isinstance(stepper, Splitting)
         self.parts = drivers.Parts(
             board=layout.board(drivers.SIDES * (self.size if self.apart else 1)),

@@ -106,24 +106,32 @@ def _(board: Any, side: int, tiles: Tiles, zero: Any) -> Any:
 
 
 @piece
-def correlate(board: Any, column: Any, origin: int, f: Any, spot: int, columns: int) -> None:
-    """Add one column of the kernel times its windows to several rows of outputs."""
+def correlate(planes: Any, f: Any, column: Any, shapes: Any, where: Any, columns: int) -> None:
+    """Add one column of the kernel times what it sees to several rows of outputs.
+
+    `shapes` is (outputs, window), `where` (origin and step on the board, first place in f): no more
+    than is needed, because what is passed on is copied for every column of every patch.
+    """
+    outputs, window = shapes
+    origin, step, first = where
     for j in range(columns):
-        seen, sums = board.window, board.outputs
+        seen, sums = window, outputs
         for a in range(len(seen)):
-            seen = put(seen, a, board.planes[np.uintp(origin + a * board.step + j)])
+            seen = put(seen, a, planes[np.uintp(origin + a * step + j)])
         for r in range(len(sums)):
-            sums = put(sums, r, f[np.uintp(spot + r * columns + j)])
+            sums = put(sums, r, f[np.uintp(first + r * columns + j)])
         for r in range(len(sums)):
             for t in range(len(column)):
                 sums = put(sums, r, sums[r] + column[t] * seen[r + t])
         for r in range(len(sums)):
-            f[np.uintp(spot + r * columns + j)] = sums[r]
+            f[np.uintp(first + r * columns + j)] = sums[r]
 
 
 @meaning(force, LatticeBoard)
 def _(board: Any, side: int, tiles: Tiles, tile: int, gathered: Any, f: Any, zero: Any) -> None:
     N, outputs = len(zero), len(board.outputs)
+    planes, table, step = board.planes, board.columns, board.step
+    shapes = (board.outputs, board.window)
     _, rows, _, columns, patch, channel = board.patches[tile]
     for a in range(N):
         for lane in range(TILE):
@@ -132,8 +140,8 @@ def _(board: Any, side: int, tiles: Tiles, tile: int, gathered: Any, f: Any, zer
         for number in range(board.passes[plane], board.passes[plane + 1]):
             column = board.taps
             for t in range(len(column)):
-                column = put(column, t, board.columns[number, t])
+                column = put(column, t, table[number, t])
             origin = side * board.all_planes + patch + board.offsets[number]
             for row in range(0, rows, outputs):
-                spot = a * TILE + row * columns
-                correlate(board, column, origin + row * board.step, f, spot, columns)
+                where = (origin + row * step, step, a * TILE + row * columns)
+                correlate(planes, f, column, shapes, where, columns)

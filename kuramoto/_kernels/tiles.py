@@ -32,7 +32,8 @@ class Tiles(NamedTuple):
 
 def in_order(M: int) -> Tiles:
     """Tile oscillators as they are numbered, in enough tiles to share out, but none too small."""
-    lanes = max(1, min(M, max(64, min(TILE, -(-M // 32)))))
+    lanes = max(64, min(TILE, -(-M // 16)))
+    lanes = max(1, min(M, -(-lanes // 32) * 32))  # whole vector registers
     start = np.minimum(np.arange(0, M + lanes, lanes), M)
     return Tiles(np.arange(M), start)
 
