@@ -29,7 +29,7 @@ piece = numba.njit(**OPTIONS)
 """Decorator of the parts that drivers are made of: compiled into whoever calls them."""
 
 in_sequence = numba.njit(**{**OPTIONS, "fastmath": {"contract", "nsz"}})
-"""Decorator of a piece whose sums keep their order, so that the compiler makes no vectors of them."""
+"""Decorator of a piece whose sums keep their order: the compiler makes no vectors of them."""
 
 
 def driver(function: Callable[..., Any]) -> Any:

@@ -18,9 +18,10 @@ from kuramoto._kernels.tiles import Tiles
 from kuramoto.couplings import Lattice
 from kuramoto.couplings.kernels import sources
 
-# The compiler unrolls a pass of up to about this many multiplications; longer columns are cut.
-_UNROLLED = 27
-_LONGEST_COLUMN = 13
+# What the compiler takes (measured): it unrolls a pass that loads up to so many numbers, and finds
+# out at run time that up to so many rows of outputs do not overlap with them.
+_LOADED, _OUTPUTS = 11, 7
+_LONGEST_COLUMN = 9
 _VECTOR = 32
 
 
@@ -70,9 +71,9 @@ def cut(coupling: Lattice, sites: tuple[int, ...]) -> Cut:
     size = flat + tuple(int(k) for k in coupling.size)
     along_row = coupling.dims == 1
     length = size[2] if along_row else size[1]
-    pieces = -(-length // _LONGEST_COLUMN)
+    pieces = -(-length // (_LOADED if along_row else _LONGEST_COLUMN))
     taps = -(-length // pieces)
-    outputs = 1 if along_row else max(1, min(8, _UNROLLED // taps))
+    outputs = 1 if along_row else min(_OUTPUTS, _LOADED + 1 - taps)
     channels = coupling.channels or 1
     return Cut(channels, (depth, height, width), size, along_row, taps, pieces, outputs)  # type: ignore[arg-type]
 
