@@ -85,10 +85,13 @@ class Standard:
         Its key in `OBSERVABLES`.
     function : callable
         f(t, x).
+    model : Kuramoto
+        Whose states it is made for.
     """
 
     standard_name: str
     function: Observer
+    model: Kuramoto
 
     def __call__(self, t: float, x: Array) -> Array:
         """Return the value for state x at time t."""
@@ -126,5 +129,5 @@ def standard(names: Iterable[str], model: Kuramoto) -> dict[str, Observer]:
         if name not in OBSERVABLES:
             hint = nearest(str(name), OBSERVABLES)
             raise ValueError(f"Observable {name!r} is not a standard one; {hint}")
-        found[name] = Standard(name, OBSERVABLES[name](model))
+        found[name] = Standard(name, OBSERVABLES[name](model), model)
     return found

@@ -61,9 +61,15 @@ def _checksum(numbers: np.ndarray, x: np.ndarray) -> float:
     return float(zlib.crc32(np.ascontiguousarray(x).tobytes(), zlib.crc32(numbers.tobytes())))
 
 
+def keeps_states(group: Any) -> bool:
+    """Say whether a run keeps its states, not only what it observes."""
+    return bool(json.loads(group.attrs["settings"])["save"].get("states", True))
+
+
 def row_datasets(*groups: Any) -> Iterator[tuple[Any, ...]]:
     """Go through the datasets that grow with time, in several files side by side."""
-    for name in ("times", "states", *(f"observed/{n}" for n in groups[0]["observed"])):
+    states = ("states",) if keeps_states(groups[0]) else ()
+    for name in ("times", *states, *(f"observed/{n}" for n in groups[0]["observed"])):
         yield tuple(group[name] for group in groups)
 
 

@@ -63,6 +63,8 @@ class SaveAt:
         After each `every`-th step; 0 for none.
     start, end : bool
         At t0, and at the end of the run.
+    states : bool, default True
+        Keep the states; False: only what is observed (``Solution.final`` is there anyway).
 
     Raises
     ------
@@ -79,11 +81,12 @@ class SaveAt:
     every: int = 0
     start: bool = False
     end: bool = True
+    states: bool = True
 
     def __post_init__(self) -> None:
         """Check, and keep the times as a tuple of floats."""
         object.__setattr__(self, "every", whole_number("every", self.every))
-        for name in ("start", "end"):
+        for name in ("start", "end", "states"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         if self.times is None:
             return
@@ -127,7 +130,8 @@ class Solution:
 class MemoryRecorder:
     """Keeps rows in lists, on the state's own library: gradients flow through."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_states: bool = True) -> None:
+        self.keeps_states = keeps_states
         self.times: list[float] = []
         self.states: list[Array] = []
         self.observed: dict[str, list[Any]] = {}
@@ -140,7 +144,8 @@ class MemoryRecorder:
     def record(self, t: float, x: Array, observed: Mapping[str, Any]) -> None:
         """Keep one row."""
         self.times.append(t)
-        self.states.append(x)
+        if self.keeps_states:
+            self.states.append(x)
         for name, value in observed.items():
             self.observed.setdefault(name, []).append(value)
 

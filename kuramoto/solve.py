@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +131,8 @@ def solve(
     start = Position(plan.t0, x, dt=first_step(model, plan, x))
     observe = _checked_observers(observe)
     if out is None:
-        return _run(model, plan, start, MemoryRecorder(), observe, progress)
+        recorder = MemoryRecorder(plan.save.states)
+        return _run(model, plan, start, recorder, observe, progress)
     from kuramoto.storage import RunWriter  # h5py is loaded on first use only
 
     probe = {name: function(start.t, start.x) for name, function in observe.items()}
@@ -221,7 +222,7 @@ def _run(
         with _bar(plan, position, progress) as bar:
             if position.step == 0 and recorder.empty:
                 _save_start(plan, position, recorder, observe)
-            for leg in _march(model, plan, position):
+            for leg in _march(model, plan, position, observe):
                 _save_leg(model, plan, leg, recorder, observe)
                 position = leg.after
                 recorder.checkpoint(position)
@@ -238,50 +239,90 @@ def _run(
     return Solution(times, states, observed, position.x, status, statistics)
 
 
+class Row(NamedTuple):
+    """What was observed after a step, without stopping for it."""
+
+    step: int
+    observed: Mapping[str, Any]
+
+
 class Leg(NamedTuple):
-    """A stretch of a run; `carry` belongs to its beginning."""
+    """A stretch of a run; `carry` belongs to its beginning, `rows` were observed on the way."""
 
     before: Position
     after: Position
     carry: Any
+    rows: Sequence[Row] = ()
 
 
-def _march(model: Kuramoto, plan: Plan, position: Position) -> Iterator[Leg]:
+def _march(
+    model: Kuramoto, plan: Plan, position: Position, observe: dict[str, Any]
+) -> Iterator[Leg]:
     engine = _kernels.engine(model, plan.stepper, position.x, compiled=plan.compile)
-    march = _march_adaptive if plan.controller.adaptive else _march_fixed
-    return march(engine, plan, position)
+    if plan.controller.adaptive:
+        return _march_adaptive(engine, plan, position)
+    return _march_fixed(engine, plan, position, _watched(engine, model, plan, observe))
 
 
-def _march_fixed(engine: Engine, plan: Plan, position: Position) -> Iterator[Leg]:
+def _watched(
+    engine: Engine, model: Kuramoto, plan: Plan, observe: dict[str, Any]
+) -> dict[str, str]:
+    """Return {name: standard name} if the engine can observe all that is wanted on the way."""
+    if not plan.save.every or plan.save.states or plan.wanted:
+        return {}
+    mine = {name: f for name, f in observe.items() if getattr(f, "model", None) is model}
+    known = {name: function.standard_name for name, function in mine.items()}
+    return known if len(known) == len(observe) and engine.watches(known.values()) else {}
+
+
+def _march_fixed(
+    engine: Engine, plan: Plan, position: Position, watched: dict[str, str]
+) -> Iterator[Leg]:
     """Take fixed steps, as many at once as nobody wants to look between."""
     last, burst = plan.total_steps, 1
     carry = engine.init(position.t, position.x)
     if plan.max_steps is not None:
         last = min(last, plan.max_steps)
     while position.step < last:
-        stop = min(last, position.step + burst, _next_stop(plan, position.step))
+        stop = min(last, position.step + burst)
+        if not watched:
+            stop = min(stop, _next_stop(plan, position.step))
         begun = time.perf_counter()
-        x, next_carry = _advance(engine, plan, position.step, stop, position.x, carry)
+        x, next_carry, rows = _advance(engine, plan, stop, position, carry, watched)
         after = Position(plan.time(stop), x, stop, dt=position.dt)
         _require_finite(after)
         per_step = max((time.perf_counter() - begun) / (stop - position.step), 1e-7)
         burst = max(1, min(_GROWTH * burst, int(_LEG_SECONDS / per_step)))
-        yield Leg(position, after, carry)
+        yield Leg(position, after, carry, rows)
         position, carry = after, next_carry
 
 
 def _advance(
-    engine: Engine, plan: Plan, first: int, stop: int, x: Array, carry: Any
-) -> tuple[Array, Any]:
-    """Take fixed steps number `first` to `stop` − 1, of which the run's last may be shorter."""
+    engine: Engine,
+    plan: Plan,
+    stop: int,
+    position: Position,
+    carry: Any,
+    watched: dict[str, str],
+) -> tuple[Array, Any, list[Row]]:
+    """Take fixed steps up to number `stop`, of which the run's last may be shorter."""
     assert plan.dt is not None
+    first, x, rows = position.step, position.x, []
     while first < stop:
         t, whole = plan.time(first), min(stop, plan.whole_steps) - first
         count = whole if engine.leaps and whole > 0 else 1
         size = plan.dt if whole > 0 else plan.t1 - t
-        x, _, carry = engine.advance(t, x, size, count, carry)
-        first += count
-    return x, carry
+        if watched and whole > 0:
+            every = plan.save.every
+            step, noted = engine.watched(t, x, size, count, carry, every, first)
+            numbers = range((first // every + 1) * every, first + count + 1, every)
+            for row, number in enumerate(numbers):
+                values = {name: noted[known][row] for name, known in watched.items()}
+                rows.append(Row(number, values))
+        else:
+            step = engine.advance(t, x, size, count, carry)
+        x, carry, first = step.x, step.carry, first + count
+    return x, carry, rows
 
 
 def _next_stop(plan: Plan, step: int) -> int:
@@ -352,8 +393,11 @@ def _save_leg(
 ) -> None:
     """Save what a leg passes: wanted times on the way, then its end if that is wanted."""
     before, after, save = leg.before, leg.after, plan.save
+    for row in leg.rows:
+        recorder.record(plan.time(row.step), after.x, row.observed)
     ended = after.t >= plan.t1 or after.step == plan.max_steps
     wanted_end = (save.every and after.step % save.every == 0) or (save.end and ended)
+    wanted_end = wanted_end and not (leg.rows and leg.rows[-1].step == after.step)
     for wanted in _between(plan.wanted, before.t, after.t):
         if abs(wanted - after.t) <= 1e-9 * (after.t - before.t):
             wanted_end = True

@@ -57,7 +57,8 @@ class RunWriter:
         self._states: list[np.ndarray] = []
         self._observed: dict[str, list[np.ndarray]] = {name: [] for name in file["observed"]}
         self._next_write = time.monotonic() + _SECONDS_BETWEEN_WRITES
-        self._row_bytes = max(1, file["initial"].nbytes)
+        self._keeps_states = runfile.keeps_states(file)
+        self._row_bytes = max(8, file["initial"].nbytes if self._keeps_states else 0)
         self._complete = 0  # rows in the buffer that the position has passed
         self._broken = False
 
@@ -137,7 +138,8 @@ class RunWriter:
     def record(self, t: float, x: Array, observed: Mapping[str, Any]) -> None:
         """Take one row into the buffer."""
         values = {name: self._fitting(name, value) for name, value in observed.items()}
-        self._states.append(np.array(to_numpy(x)))
+        if self._keeps_states:
+            self._states.append(np.array(to_numpy(x)))
         for name, value in values.items():
             self._observed[name].append(value)
         self._times.append(t)
@@ -205,13 +207,14 @@ class RunWriter:
         if not new:
             return
         end = self._rows + new
-        columns = {"times": self._times, "states": self._states}
+        columns: dict[str, list[Any]] = {"times": self._times}
+        columns |= {"states": self._states} if self._keeps_states else {}
         columns |= {f"observed/{name}": values for name, values in self._observed.items()}
         for name, values in columns.items():
             dataset = self._file[name]
             dataset.resize(end, axis=0)
             dataset[self._rows : end] = np.asarray(values)
-            values.clear()  # type: ignore[attr-defined]
+            values.clear()
         self._rows, self._complete = end, 0
 
     def _abandon(self) -> None:

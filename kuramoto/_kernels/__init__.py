@@ -8,6 +8,7 @@ stimulus or gradient, and the generic steppers run. Kernels are imported on firs
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from kuramoto.couplings import Dense, Lattice, Scaled, Sparse
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import Step, Stepper
 
-__all__ = ["REGISTRY", "Engine", "Stepwise", "choose", "engine", "fused", "unscaled"]
+__all__ = ["REGISTRY", "Engine", "Stepwise", "Unwatched", "choose", "engine", "fused", "unscaled"]
 
 _COUPLINGS = ("Dense", "Sparse", "MeanField", "Lattice")
 _STEPPERS = ("ProjectedEuler", "Splitting", "RungeKutta4", "DormandPrince")
@@ -57,9 +58,36 @@ class Engine(Protocol):
         """Take `steps` steps of size dt from (t, x); the error is that of the last step."""
         ...
 
+    def watches(self, names: Iterable[str]) -> bool:
+        """Say whether it can observe all these on the way (`OBSERVABLES` has the names)."""
+        ...
+
+    def watched(
+        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
+    ) -> tuple[Step, dict[str, Any]]:
+        """Advance, and observe after every step whose number is a multiple of `every`.
+
+        `first` is the number of the first step; observables have shape (rows, *batch).
+        """
+        ...
+
+
+class Unwatched:
+    """Base of engines that observe nothing on the way."""
+
+    def watches(self, names: Iterable[str]) -> bool:
+        """Say that nothing can be observed on the way."""
+        return False
+
+    def watched(
+        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
+    ) -> tuple[Step, dict[str, Any]]:
+        """Refuse."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
-class Stepwise:
+class Stepwise(Unwatched):
     """The generic engine: the stepper itself, one step at a time."""
 
     model: Kuramoto

@@ -31,9 +31,8 @@ from kuramoto._kernels.tiles import Tiles, in_order, tiled
 from kuramoto.couplings import Dense, Lattice, MeanField, Sparse
 from kuramoto.frequencies import Rotation
 
-
-# Up to so many kernel entries this is faster than two FFTs (measured on 128², 512², 10³ and 10⁵ sites
-# with one thread), by dimensions of the grid.
+# Up to so many kernel entries this is faster than two FFTs, by dimensions of the grid (measured on
+# 128², 512², 10³ and 10⁵ sites with one thread).
 _DIRECT = {1: 257, 2: 361, 3: 361}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kuramoto._backend import Array
-from kuramoto._kernels import Engine, unscaled
+from kuramoto._kernels import Engine, Unwatched, unscaled
 from kuramoto._kernels.cuda_system import (
     FREQUENCIES,
     PULLS,
@@ -141,7 +141,7 @@ def _broadcasts(stimulus: Array, x: Array) -> bool:
         return False
 
 
-class _Euler:
+class _Euler(Unwatched):
     """`ProjectedEuler`: one launch per step, from one buffer to another."""
 
     leaps = True
@@ -162,7 +162,7 @@ class _Euler:
         return Step(self.work.unload(here), None, None)
 
 
-class _Splitting:
+class _Splitting(Unwatched):
     """`Splitting`: the exact rotation, then a projected step without natural frequencies."""
 
     leaps = True
@@ -202,7 +202,7 @@ class _Splitting:
         return lambda here, there: work.each(name, count, *tables, period, here, there)
 
 
-class _RungeKutta4:
+class _RungeKutta4(Unwatched):
     """`RungeKutta4`: two buffers take turns, since a stage reads what its neighbours look at.
 
     Keeping every slope moves as many bytes as one running sum, which each stage reads and writes.

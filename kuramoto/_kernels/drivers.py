@@ -14,6 +14,7 @@ from kuramoto._kernels.jit import driver, piece
 from kuramoto._kernels.lanes import (
     TILE,
     add,
+    dot,
     load,
     minus,
     norm_neutral,
@@ -28,6 +29,7 @@ from kuramoto._kernels.lanes import (
 )
 from kuramoto._kernels.team import barrier
 from kuramoto._kernels.tiles import start_of
+from kuramoto._kernels.watch import looks, note, wants
 
 SIDES = 4
 """Sides of the board that a team uses."""
@@ -48,6 +50,7 @@ class Parts(NamedTuple):
     tiles : Tiles
     units : Units
     zero : the zero vector, a tuple of N numbers
+    watch : Watch or NoWatch
     """
 
     board: Any
@@ -57,6 +60,7 @@ class Parts(NamedTuple):
     tiles: Any
     units: Any
     zero: Any
+    watch: Any
 
 
 class Share(NamedTuple):
@@ -101,6 +105,26 @@ def pull(parts: Parts, x: Any, f: Any, system: int, tile: int, lane: int) -> Any
     return rotate(parts.frequency, norm_neutral(x, y), x, tile, lane)
 
 
+@piece
+def watch_tile(parts: Parts, state: Any, base: int, f: Any, step: int, at: Any) -> None:
+    """Note what is observed of x after `step` steps, if it is: Σ x and the energy of a tile."""
+    if not wants(parts.watch, step):
+        return
+    total, energy = parts.zero, parts.zero[0]
+    for lane in range(lanes_of(parts, at[1])):
+        x, coupled = load(state, base, lane, parts.zero), load(f, 0, lane, parts.zero)
+        total = plus(total, x)
+        energy += energy_of(parts, x, coupled, at, lane)
+    note(parts.watch, step, at, len(parts.tiles.start) - 1, total, energy)
+
+
+@piece
+def energy_of(parts: Parts, x: Any, coupled: Any, at: Any, lane: int) -> Any:
+    """Return −½ x·Jx − c·x of one oscillator (`kuramoto.energy`), Jx being `coupled`."""
+    y = stimulate(parts.stimulus, coupled, at[0], at[1], lane)
+    return parts.units.half * dot(x, coupled) - dot(x, y)
+
+
 # The projected Euler step, and splitting: a state of one slot.
 
 
@@ -130,15 +154,17 @@ def euler(
     N = len(parts.zero)
     for system in range(share.first_system, share.last_system):
         side = share.side
-        for step in range(-1, steps):  # step -1 only turns and publishes
+        for step in range(-1, steps + looks(parts.watch)):  # step -1 only turns and publishes
             other = side ^ 1 if step >= 0 else side
             gathered = gather(parts.board, side, parts.tiles, parts.zero)
             for tile in range(share.first_tile, share.last_tile):
                 base = start_of(parts.tiles, system, tile, 1, 0, N)
                 if step >= 0:
                     force(parts.board, side, parts.tiles, tile, gathered, scratch, parts.zero)
+                    watch_tile(parts, state, base, scratch, step, (system, tile))
+                if 0 <= step < steps:
                     euler_tile(parts, state, base, scratch, dt, (system, tile))
-                if step + 1 < steps:
+                if step + 1 < steps + looks(parts.watch):
                     turn_tile(parts, state, base, tile)
                     publish(parts.board, other, parts.tiles, tile, state, base, parts.zero)
             barrier(meeting, share.size)
@@ -183,12 +209,16 @@ def runge_kutta4(
     for system in range(share.first_system, share.last_system):
         publish_all(parts, share, share.side, state, system)
         barrier(meeting, share.size)
-        for number in range(4 * steps):
+        for number in range(4 * steps + looks(parts.watch)):
             stage = number % 4
             side = share.side + stage
             for tile in range(share.first_tile, share.last_tile):
                 x = start_of(parts.tiles, system, tile, 1, 0, len(parts.zero))
                 force(parts.board, side, parts.tiles, tile, parts.zero, scratch, parts.zero)
+                if stage == 0:
+                    watch_tile(parts, state, x, scratch, number // 4, (system, tile))
+                if number == 4 * steps:
+                    continue
                 for back in range(3 if stage == 3 else 1):
                     recalled = (1 + back) * row
                     recall(

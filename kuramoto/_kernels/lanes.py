@@ -77,9 +77,10 @@ def minus(x: Any, y: Any) -> Any:
 
 
 class Units(NamedTuple):
-    """1 and almost 0 in the dtype of the run: a bare 1 would promote float32 to float64."""
+    """1, 1/2 and almost 0 in the dtype of the run: a bare 1 would promote float32 to float64."""
 
     one: Any
+    half: Any
     tiny: Any
 
 

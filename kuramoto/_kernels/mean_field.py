@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from kuramoto._kernels.boards import gather, publish
-from kuramoto._kernels.drivers import Parts, lanes_of
+from kuramoto._kernels.drivers import Parts, energy_of, lanes_of
 from kuramoto._kernels.jit import driver, piece
 from kuramoto._kernels.lanes import (
     add,
@@ -25,6 +25,7 @@ from kuramoto._kernels.lanes import (
 )
 from kuramoto._kernels.team import barrier
 from kuramoto._kernels.tiles import start_of
+from kuramoto._kernels.watch import looks, note, wants
 
 
 @piece
@@ -90,6 +91,20 @@ def sum_tile(parts: Parts, state: Any, means: Any, sizes: Any, stage: int, at: A
     return total
 
 
+@piece
+def watch_mean_field(parts: Parts, state: Any, mean: Any, step: int, at: Any) -> None:
+    """Note what is observed of x after `step` steps, if it is."""
+    if not wants(parts.watch, step):
+        return
+    total, energy = parts.zero, parts.zero[0]
+    base = start_of(parts.tiles, at[0], at[1], 1, 0, len(parts.zero))
+    for lane in range(lanes_of(parts, at[1])):
+        x = load(state, base, lane, parts.zero)
+        total = plus(total, x)
+        energy += energy_of(parts, x, mean, at, lane)
+    note(parts.watch, step, at, len(parts.tiles.start) - 1, total, energy)
+
+
 @driver
 def mean_field_runge_kutta4(
     parts: Any, share: Any, state: Any, scratch: Any, sizes: Any, steps: int, meeting: Any
@@ -99,10 +114,14 @@ def mean_field_runge_kutta4(
     for system in range(share.first_system, share.last_system):
         side, zero = share.side, parts.zero
         means = (zero, zero, zero, zero)
-        for number in range(-1, 4 * steps):  # -1 only finds the first mean
+        for number in range(-1, 4 * steps + looks(parts.watch)):  # -1 only finds the first mean
             stage = number % 4
             for tile in range(share.first_tile, share.last_tile):
                 total = zero
+                if stage == 0:
+                    watch_mean_field(parts, state, means[0], number // 4, (system, tile))
+                if number == 4 * steps:
+                    continue
                 if number >= 0:
                     total = sum_tile(parts, state, means, sizes, stage, (system, tile))
                 if stage < 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kuramoto._kernels.lanes import TILE, Still, Units
 from kuramoto._kernels.mean_field import mean_field_runge_kutta4
 from kuramoto._kernels.team import MEETING, together, workers
 from kuramoto._kernels.tiles import empty_out, fill
+from kuramoto._kernels.watch import WATCHED, NoWatch, Watch, rows_between, values
 from kuramoto.couplings import MeanField
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import (
@@ -60,7 +62,7 @@ class Compiled:
         M, N = len(layout.tiles.order), x.shape[-1]
         self.systems, self.real = x.size // (M * N), x.dtype.type
         self.driver, self.slots = _driver(model, stepper)
-        self.ready = False
+        self.ready: set[type] = set()
         self.size, self.apart = _team(self.systems, layout.work * N)
         self.bounds = _fair(layout.work, self.size)
         self.state = np.zeros(self.systems * len(layout.work) * self.slots * N * TILE, x.dtype)
@@ -73,8 +75,9 @@ class Compiled:
             turn=Still(),
             stimulus=build.stimulus(model, self.tiles, x),
             tiles=self.tiles,
-            units=Units(self.real(1), self.real(tiny(x))),
+            units=Units(self.real(1), self.real(0.5), self.real(tiny(x))),
             zero=(self.real(0),) * N,
+            watch=NoWatch(),
         )
 
     def init(self, t: float, x: Array) -> Any:
@@ -99,6 +102,30 @@ class Compiled:
         velocity = self._emptied(drivers.STAGES, x)
         return Step(new, self._emptied(1, x), (t + steps * dt, velocity))
 
+    def watches(self, names: Iterable[str]) -> bool:
+        """Say whether all these observables can be noted on the way."""
+        at_hand = isinstance(self.stepper, ProjectedEuler | RungeKutta4)
+        return at_hand and set(names) <= set(WATCHED)
+
+    def watched(
+        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
+    ) -> tuple[Step, dict[str, np.ndarray]]:
+        """Advance, and observe after the steps whose number is a multiple of `every`.
+
+        `first` is the number of the first step; observables have shape (rows, *batch).
+        """
+        rows = len(rows_between(first, first + steps, every))
+        N, tiles = x.shape[-1], len(self.tiles.start) - 1
+        table = np.zeros((rows, self.systems, tiles, N + 1), dtype=x.dtype)
+        quiet, self.parts = self.parts, self.parts._replace(watch=Watch(table, every, first))
+        try:
+            step = self.advance(t, x, dt, steps, carry)
+        finally:
+            self.parts = quiet
+        batch = x.shape[: x.ndim - 1 - self.model.coupling.site_ndim]
+        found = values(table, len(self.tiles.order)).items()
+        return step, {name: value.reshape(rows, *batch) for name, value in found}
+
     def _march(self, sizes: Any, steps: int) -> None:
         """Run the driver on all workers."""
 
@@ -108,9 +135,10 @@ class Compiled:
 
         what = f"{type(self.model.coupling).__name__} with {type(self.stepper).__name__}"
         own = self._share(0, 1), self.state, self.scratch[0], sizes, steps
-        if not self.ready:
+        kind = type(self.parts.watch)
+        if kind not in self.ready:
             ready(self.driver, (self.parts, *own, np.zeros(MEETING, dtype=np.int64)), what)
-            self.ready = True
+            self.ready.add(kind)
         together(work, self.size)
 
     def _share(self, worker: int, size: int) -> drivers.Share:

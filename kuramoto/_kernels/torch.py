@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from kuramoto._backend import Array, is_array, to_numpy
+from kuramoto._kernels import Unwatched
 from kuramoto._modelfile import BUILDERS
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import Step, Stepper
@@ -70,6 +72,19 @@ class Shared:
         step = self.run.advance(t, to_numpy(x), dt, steps, _as_arrays(carry))
         return Step(*(_as_tensors(part) for part in step))
 
+    def watches(self, names: Iterable[str]) -> bool:
+        """Say whether it can observe all these on the way."""
+        return bool(self.run.watches(names))
+
+    def watched(
+        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
+    ) -> tuple[Step, dict[str, Any]]:
+        """Advance, and observe after every step whose number is a multiple of `every`."""
+        arrays = to_numpy(x), dt, steps, _as_arrays(carry)
+        step, noted = self.run.watched(t, *arrays, every, first)
+        tensors = Step(*(_as_tensors(part) for part in step))
+        return tensors, {name: torch.from_numpy(values) for name, values in noted.items()}
+
 
 def _as_tensors(value: Any) -> Any:
     if isinstance(value, tuple):
@@ -83,7 +98,7 @@ def _as_arrays(value: Any) -> Any:
     return to_numpy(value) if isinstance(value, torch.Tensor) else value
 
 
-class Traced:
+class Traced(Unwatched):
     """A stepper compiled by torch: any model, any device, with gradients."""
 
     leaps = False

@@ -78,7 +78,7 @@ for the largest step at which the energy provably never rises; ``stepper`` (``pr
 ``splitting``, ``geodesic_euler``, ``runge_kutta4``, ``dormand_prince``, ``stochastic_heun``);
 ``controller`` (``fixed``, or ``adaptive`` with ``rtol``, ``atol``, ``max_step``, ``safety``,
 ``shrink``, ``grow``); ``seed``; ``max_steps``; ``save`` with ``times`` (*numbers*), ``every = 0``,
-``start = false``, ``end = true``; ``observe``, a list of names of
+``start = false``, ``end = true``, ``states = true``; ``observe``, a list of names of
 `kuramoto.observables.OBSERVABLES`.
 """
 

@@ -92,8 +92,9 @@ def _save(
     every: int = 0,
     start: bool = False,
     end: bool = True,
+    states: bool = True,
 ) -> SaveAt:
-    return SaveAt(None if times is None else times.load(base), every, start, end)
+    return SaveAt(None if times is None else times.load(base), every, start, end, states)
 
 
 def _plain(kind: type) -> Any:

@@ -74,7 +74,7 @@ class Panel:
 
     def __post_init__(self) -> None:
         """Choose the plane, and the order parameter where there is no curve."""
-        if not len(self.times):
+        if not len(self.times) or not len(self.states):
             remedy = "save some: SaveAt(every=10)"
             raise invalid("run", "hold saved states", "it holds none", remedy)
         self.site_ndim = self.site_ndim or np.ndim(self.states[0]) - 1
