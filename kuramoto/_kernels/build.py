@@ -27,7 +27,7 @@ from kuramoto._kernels.lanes import (
 )
 from kuramoto._kernels.patches import cut, lattice_board, patches
 from kuramoto._kernels.patches import tiles as tiles_of
-from kuramoto._kernels.tiles import Tiles, in_order, tiled
+from kuramoto._kernels.tiles import Tiles, in_order, room_for, tiled
 from kuramoto.couplings import Dense, Lattice, MeanField, Sparse
 from kuramoto.frequencies import Rotation
 
@@ -80,7 +80,7 @@ def _dense(coupling: Dense, factor: float, sites: tuple[int, ...], x: np.ndarray
     work = np.diff(tiles.start) * float(per_lane)
 
     def board(sides: int) -> Any:
-        planes = np.zeros(sides * N * M, dtype=x.dtype)
+        planes = room_for(sides * N * M, x)
         if coupling.block_size is None:
             weights = np.ascontiguousarray(coupling.weights).reshape(-1)
             rows = max(1, min(4, 16 // N))
@@ -99,7 +99,7 @@ def _mean_field(
     share = x.dtype.type(factor * float(coupling.strength) / M)
 
     def board(sides: int) -> Any:
-        return MeanFieldBoard(share, np.zeros(sides * (len(tiles.start) - 1) * N, dtype=x.dtype))
+        return MeanFieldBoard(share, room_for(sides * (len(tiles.start) - 1) * N, x))
 
     return Layout(tiles, board, np.diff(tiles.start) * 4.0)
 
@@ -122,7 +122,7 @@ def _sparse(coupling: Sparse, factor: float, sites: tuple[int, ...], x: np.ndarr
     work = np.diff(indptr[start]) * (4.0 * (coupling.block_size or 1)) + 4.0 * np.diff(start)
 
     def board(sides: int) -> Any:
-        vectors = np.zeros(sides * M * N, dtype=x.dtype)
+        vectors = room_for(sides * M * N, x)
         return kind(values, senders, indptr.astype(narrow), vectors)
 
     return Layout(Tiles(order, start), board, work)
@@ -134,20 +134,23 @@ def _lattice(
     entries = int(np.prod(coupling.size))
     if coupling.method == "fft" or (coupling.method == "auto" and entries > _DIRECT[coupling.dims]):
         return None
+    coupling = scaled(coupling, factor, x)
     shape = cut(coupling, sites)
     where = patches(shape)
     tiles = tiles_of(shape, where)
-    scaled = Lattice(coupling.kernel * x.dtype.type(factor), **_words(coupling))
     work = np.diff(tiles.start) * float(np.prod(coupling.size) * (coupling.block_size or 1))
 
     def board(sides: int) -> Any:
-        return lattice_board(scaled, shape, where, x, sides)
+        return lattice_board(coupling, shape, where, x, sides)
 
     return Layout(tiles, board, work * shape.channels)
 
 
-def _words(coupling: Lattice) -> dict[str, Any]:
-    return {name: value for name, value in coupling.parameters().items() if name != "kernel"}
+def scaled(coupling: Lattice, factor: float, x: np.ndarray) -> Lattice:
+    """Return a lattice with its kernel multiplied."""
+    arguments = coupling.parameters()
+    kernel = arguments.pop("kernel") * x.dtype.type(factor)
+    return Lattice(kernel, **arguments)
 
 
 def frequency(model: Any, tiles: Tiles) -> Any:

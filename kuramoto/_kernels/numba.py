@@ -13,7 +13,7 @@ from kuramoto._kernels.jit import ready
 from kuramoto._kernels.lanes import TILE, Still, Units
 from kuramoto._kernels.mean_field import mean_field_runge_kutta4
 from kuramoto._kernels.team import MEETING, together, workers
-from kuramoto._kernels.tiles import empty_out, fill
+from kuramoto._kernels.tiles import empty_out, fill, room_for
 from kuramoto._kernels.watch import WATCHED, NoWatch, Watch, rows_between, values
 from kuramoto.couplings import MeanField
 from kuramoto.model import Kuramoto
@@ -41,7 +41,13 @@ def prepare(model: Kuramoto, stepper: Stepper, x: Array) -> Any:
         return NotImplemented
     coupling, factor = unscaled(model.coupling)
     layout = build.layout(coupling, float(factor), x)
-    return NotImplemented if layout is None else Compiled(model, stepper, layout, x)
+    if layout is None:
+        return NotImplemented
+    from kuramoto._kernels import torus  # which derives from what is here
+
+    if torus.sweeps(model, stepper, coupling, x):
+        return torus.Swept(model, stepper, build.scaled(coupling, float(factor), x), x)
+    return Compiled(model, stepper, layout, x)
 
 
 class Compiled:
@@ -65,9 +71,9 @@ class Compiled:
         self.ready: set[type] = set()
         self.size, self.apart = _team(self.systems, layout.work * N)
         self.bounds = _fair(layout.work, self.size)
-        self.state = np.zeros(self.systems * len(layout.work) * self.slots * N * TILE, x.dtype)
-        room = drivers.SCRATCH * N * TILE
-        self.scratch = [np.zeros(room, dtype=x.dtype) for _ in range(self.size)]
+        needed, own = self._memory(N)
+        self.state = room_for(needed, x)
+        self.scratch = [room_for(own, x) for _ in range(self.size)]
         splits = isinstance(stepper, Splitting)
         self.parts = drivers.Parts(
             board=layout.board(drivers.SIDES * (self.size if self.apart else 1)),
@@ -79,6 +85,11 @@ class Compiled:
             zero=(self.real(0),) * N,
             watch=NoWatch(),
         )
+
+    def _memory(self, N: int) -> tuple[int, int]:
+        """Return how many numbers the state holds, and how many each worker needs for itself."""
+        tiles = len(self.tiles.start) - 1
+        return self.systems * tiles * self.slots * N * TILE, drivers.SCRATCH * N * TILE
 
     def init(self, t: float, x: Array) -> Any:
         """Return the carry for the first step."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from kuramoto._kernels.lanes import TILE
 from kuramoto._kernels.stencil import LatticeBoard
-from kuramoto._kernels.tiles import Tiles
+from kuramoto._kernels.tiles import Tiles, room_for
 from kuramoto.couplings import Lattice
 from kuramoto.couplings.kernels import sources
 
@@ -112,21 +112,22 @@ def tiles(cut: Cut, patches: np.ndarray) -> Tiles:
     return Tiles(np.concatenate(order), start)
 
 
-def passes(coupling: Lattice, cut: Cut, N: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def passes(coupling: Lattice, cut: Cut, N: int) -> tuple[np.ndarray, ...]:
     """Return the columns of the kernel, where each begins, and which belong to which plane.
 
     A plane is a coordinate of a channel; columns of zeros are left out.
     """
-    columns, offsets, start = [], [], [0]
+    columns, senders, offsets, start = [], [], [], [0]
     for receiver in range(cut.channels * N):
         for sender, kernel in _kernels(coupling, cut, N, receiver):
             for offset, column in _columns(cut, kernel):
                 if column.any():
                     columns.append(column)
-                    offsets.append(sender * cut.plane_length + offset)
+                    senders.append(sender)
+                    offsets.append(offset)
         start.append(len(columns))
     table = np.array(columns, dtype=coupling.kernel.dtype).reshape(-1, cut.taps)
-    return table, np.array(offsets, dtype=np.int64), np.array(start, dtype=np.int64)
+    return table, *(np.array(part, dtype=np.int64) for part in (senders, offsets, start))
 
 
 def _kernels(
@@ -189,7 +190,7 @@ def halo(cut: Cut, boundary: str) -> tuple[np.ndarray, np.ndarray]:
 
 def lattice_board(coupling: Lattice, cut: Cut, cuts: np.ndarray, x: np.ndarray, sides: int) -> Any:
     """Return a board of `sides` sides for states like x."""
-    columns, offsets, start = passes(coupling, cut, x.shape[-1])
+    columns, senders, offsets, start = passes(coupling, cut, x.shape[-1])
     shown, shown_start = images(cut, coupling.boundary)
     own, _ = images(cut, "zero")  # where nothing lies beyond the boundary, rows show once
     beside, beside_start = halo(cut, coupling.boundary)
@@ -199,11 +200,11 @@ def lattice_board(coupling: Lattice, cut: Cut, cuts: np.ndarray, x: np.ndarray, 
         return (x.dtype.type(0),) * count
 
     return LatticeBoard(
-        planes=np.zeros(sides * length, dtype=x.dtype),
+        planes=room_for(sides * length, x),
         plane_length=cut.plane_length,
         all_planes=length,
         columns=columns,
-        offsets=offsets,
+        offsets=senders * cut.plane_length + offsets,
         passes=start,
         step=cut.step,
         patches=cuts,

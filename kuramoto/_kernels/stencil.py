@@ -106,25 +106,27 @@ def _(board: Any, side: int, tiles: Tiles, zero: Any) -> Any:
 
 
 @piece
-def correlate(planes: Any, f: Any, column: Any, shapes: Any, where: Any, columns: int) -> None:
+def correlate(planes: Any, f: Any, column: Any, shapes: Any, where: Any, row: Any) -> None:
     """Add one column of the kernel times what it sees to several rows of outputs.
 
-    `shapes` is (outputs, window), `where` (origin and step on the board, first place in f): no more
-    than is needed, because what is passed on is copied for every column of every patch.
+    `shapes` is (outputs, window), `where` (origin and step on the board, first place in f), `row`
+    (its length, and from one to the next in f): no more than is needed, because what is passed on
+    is copied for every column of every patch.
     """
     outputs, window = shapes
     origin, step, first = where
+    columns, stride = row
     for j in range(columns):
         seen, sums = window, outputs
         for a in range(len(seen)):
             seen = put(seen, a, planes[np.uintp(origin + a * step + j)])
         for r in range(len(sums)):
-            sums = put(sums, r, f[np.uintp(first + r * columns + j)])
+            sums = put(sums, r, f[np.uintp(first + r * stride + j)])
         for r in range(len(sums)):
             for t in range(len(column)):
                 sums = put(sums, r, sums[r] + column[t] * seen[r + t])
         for r in range(len(sums)):
-            f[np.uintp(first + r * columns + j)] = sums[r]
+            f[np.uintp(first + r * stride + j)] = sums[r]
 
 
 @meaning(force, LatticeBoard)
@@ -144,4 +146,4 @@ def _(board: Any, side: int, tiles: Tiles, tile: int, gathered: Any, f: Any, zer
             origin = side * board.all_planes + patch + board.offsets[number]
             for row in range(0, rows, outputs):
                 where = (origin + row * step, step, a * TILE + row * columns)
-                correlate(planes, f, column, shapes, where, columns)
+                correlate(planes, f, column, shapes, where, (columns, columns))

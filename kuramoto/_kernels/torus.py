@@ -1,0 +1,108 @@
+"""Large periodic grids under Runge-Kutta 4: when a sweep pays, and a run that sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kuramoto._backend import Array
+from kuramoto._kernels import drivers, sweep
+from kuramoto._kernels.build import Layout
+from kuramoto._kernels.lanes import TILE
+from kuramoto._kernels.numba import Compiled
+from kuramoto._kernels.patches import cut, passes
+from kuramoto._kernels.tiles import Tiles
+from kuramoto.couplings import Lattice
+from kuramoto.model import Kuramoto
+from kuramoto.steppers import RungeKutta4, Stepper
+
+# Below this many numbers per state, all that a step needs lies in the caches anyway.
+_LARGE = 150_000
+
+
+def sweeps(model: Kuramoto, stepper: Any, coupling: Any, x: Array) -> bool:
+    """Say whether a run is one of those that this is for."""
+    if type(stepper) is not RungeKutta4 or not isinstance(coupling, Lattice):
+        return False
+    if coupling.dims != 2 or coupling.channels or coupling.boundary != "periodic":
+        return False
+    height, width, N = x.shape[-3:]
+    board = torus_board(coupling, x)
+    fits = width <= TILE and board.margin <= width and height >= 4 * board.beyond
+    return bool(fits and height * width * N >= _LARGE)
+
+
+def torus_board(coupling: Lattice, x: Array) -> sweep.TorusBoard:
+    """Return what a sweep needs to know of a kernel and a grid."""
+    shape = cut(coupling, x.shape[-3:-1])
+    reach = shape.size[1] // 2
+    lag = -(-reach // shape.outputs) * shape.outputs
+    seen = shape.outputs + 2 * reach + shape.spare
+    columns, senders, offsets, of_plane = passes(coupling, shape, x.shape[-1])
+
+    def zeros(count: int) -> tuple[Any, ...]:
+        return (x.dtype.type(0),) * count
+
+    return sweep.TorusBoard(
+        height=shape.grid[1],
+        width=shape.grid[2],
+        beyond=3 * lag + seen,
+        margin=shape.size[2] // 2,
+        row_length=shape.row_length,
+        reach=reach,
+        lag=lag,
+        slots=3 * lag + seen + shape.outputs,
+        columns=columns,
+        senders=senders,
+        offsets=offsets,
+        passes=of_plane,
+        taps=zeros(shape.taps),
+        outputs=zeros(shape.outputs),
+        window=zeros(shape.outputs + shape.taps - 1),
+    )
+
+
+class Swept(Compiled):
+    """A fused run that sweeps; its tiles are the rows of the grid."""
+
+    def __init__(self, model: Kuramoto, stepper: Stepper, coupling: Lattice, x: Array) -> None:
+        height, width, _ = x.shape[-3:]
+        board = torus_board(coupling, x)
+        tiles = Tiles(np.arange(height * width), np.arange(height + 1) * width)
+        work = np.full(height, float(width * np.prod(coupling.size)))
+        self.side, self.board = 0, board
+        super().__init__(model, stepper, Layout(tiles, lambda sides: board, work), x)
+        self.driver = sweep.torus_runge_kutta4
+
+    def _memory(self, N: int) -> tuple[int, int]:
+        board = self.board
+        plane = (board.height + 2 * board.beyond) * board.row_length
+        rings = 3 * N * 2 * board.slots * board.row_length
+        return self.systems * 2 * N * plane, N * len(board.outputs) * TILE + rings
+
+    def watches(self, names: Iterable[str]) -> bool:
+        """Say that nothing can be observed on the way: no stage ever sees all of a state."""
+        return not list(names)
+
+    def _march(self, sizes: Any, steps: int) -> None:
+        super()._march(sizes, steps)
+        self.side = steps % 2
+
+    def _share(self, worker: int, size: int) -> drivers.Share:
+        """Return a worker's rows: they begin where a pass over rows of outputs does."""
+        share = super()._share(worker, size)
+        outputs, height = len(self.board.outputs), len(self.tiles.start) - 1
+        first = share.first_tile // outputs * outputs
+        last = share.last_tile // outputs * outputs if share.last_tile < height else height
+        return share._replace(first_tile=first, last_tile=last)
+
+    def _fill(self, slot: int, x: Array) -> None:
+        x = np.ascontiguousarray(x).reshape(self.systems, -1, x.shape[-1])
+        sweep.lay_out(self.board, self.state, x, self.parts.zero)
+
+    def _emptied(self, slot: int, like: Array) -> Array:
+        x = np.empty((self.systems, len(self.tiles.order), like.shape[-1]), dtype=like.dtype)
+        sweep.take_up(self.board, self.state, x, self.side)
+        return x.reshape(like.shape)
