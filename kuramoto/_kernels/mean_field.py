@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from kuramoto._kernels.boards import gather, publish
-from kuramoto._kernels.drivers import Parts, energy_of, lanes_of
-from kuramoto._kernels.jit import driver, piece
+from kuramoto._kernels.drivers import Field, energy_of, place_of
+from kuramoto._kernels.jit import by_type, driver, meaning, piece
 from kuramoto._kernels.lanes import (
     add,
     load,
@@ -25,84 +25,95 @@ from kuramoto._kernels.lanes import (
 )
 from kuramoto._kernels.team import barrier
 from kuramoto._kernels.tiles import start_of
-from kuramoto._kernels.watch import looks, note, wants
+from kuramoto._kernels.watch import NoWatch, Watch, looks, note, wants
 
 
 @piece
-def velocity(parts: Parts, x: Any, mean: Any, at: Any, lane: int) -> Any:
+def velocity(field: Field, x: Any, mean: Any, at: Any, lane: int) -> Any:
     """Return ẋ under a given mean field."""
-    y = stimulate(parts.stimulus, mean, at[0], at[1], lane)
-    return rotate(parts.frequency, norm_neutral(x, y), x, at[1], lane)
+    y = stimulate(field.stimulus, mean, at[0], at[1], lane)
+    return rotate(field.frequency, norm_neutral(x, y), x, at[1], lane)
 
 
 @piece
-def second_state(parts: Parts, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
+def second_state(field: Field, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
     """Return (x + dt/2 k_1, k_1)."""
-    k = velocity(parts, x, means[0], at, lane)
+    k = velocity(field, x, means[0], at, lane)
     return add(x, sizes[0], k), k
 
 
 @piece
-def third_state(parts: Parts, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
+def third_state(field: Field, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
     """Return (x + dt/2 k_2, k_1 + 2 k_2)."""
-    y, total = second_state(parts, x, means, sizes, at, lane)
-    k = velocity(parts, y, means[1], at, lane)
+    y, total = second_state(field, x, means, sizes, at, lane)
+    k = velocity(field, y, means[1], at, lane)
     return add(x, sizes[0], k), plus(total, plus(k, k))
 
 
 @piece
-def fourth_state(parts: Parts, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
+def fourth_state(field: Field, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
     """Return (x + dt k_3, k_1 + 2 k_2 + 2 k_3)."""
-    y, total = third_state(parts, x, means, sizes, at, lane)
-    k = velocity(parts, y, means[2], at, lane)
+    y, total = third_state(field, x, means, sizes, at, lane)
+    k = velocity(field, y, means[2], at, lane)
     return add(x, sizes[1], k), plus(total, plus(k, k))
 
 
 @piece
-def new_state(parts: Parts, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
+def new_state(field: Field, x: Any, means: Any, sizes: Any, at: Any, lane: int) -> Any:
     """Return the end of the step, Π[x + dt/6 (k_1 + 2 k_2 + 2 k_3 + k_4)]."""
-    y, total = fourth_state(parts, x, means, sizes, at, lane)
-    k = velocity(parts, y, means[3], at, lane)
-    return normalize(add(x, sizes[2], plus(total, k)), parts.units)
+    y, total = fourth_state(field, x, means, sizes, at, lane)
+    k = velocity(field, y, means[3], at, lane)
+    return normalize(add(x, sizes[2], plus(total, k)), field.units)
 
 
 @piece
-def sum_tile(parts: Parts, state: Any, means: Any, sizes: Any, stage: int, at: Any) -> Any:
+def sum_tile(
+    field: Field, state: Any, base: int, means: Any, sizes: Any, stage: int, at: Any
+) -> Any:
     """Return the sum over a tile of the state that a stage leads to; the last one is written."""
-    total = parts.zero
-    base = start_of(parts.tiles, at[0], at[1], 1, 0, len(parts.zero))
-    lanes = lanes_of(parts, at[1])
+    total = field.zero
+    lanes = at[2]
     if stage == 0:
         for lane in range(lanes):
-            x = load(state, base, lane, parts.zero)
-            total = plus(total, second_state(parts, x, means, sizes, at, lane)[0])
+            x = load(state, base, lane, field.zero)
+            total = plus(total, second_state(field, x, means, sizes, at, lane)[0])
     elif stage == 1:
         for lane in range(lanes):
-            x = load(state, base, lane, parts.zero)
-            total = plus(total, third_state(parts, x, means, sizes, at, lane)[0])
+            x = load(state, base, lane, field.zero)
+            total = plus(total, third_state(field, x, means, sizes, at, lane)[0])
     elif stage == 2:
         for lane in range(lanes):
-            x = load(state, base, lane, parts.zero)
-            total = plus(total, fourth_state(parts, x, means, sizes, at, lane)[0])
+            x = load(state, base, lane, field.zero)
+            total = plus(total, fourth_state(field, x, means, sizes, at, lane)[0])
     else:
         for lane in range(lanes):
-            x = load(state, base, lane, parts.zero)
-            store(state, base, lane, new_state(parts, x, means, sizes, at, lane))
+            x = load(state, base, lane, field.zero)
+            store(state, base, lane, new_state(field, x, means, sizes, at, lane))
     return total
 
 
-@piece
-def watch_mean_field(parts: Parts, state: Any, mean: Any, step: int, at: Any) -> None:
+@by_type
+def watch_mean_field(
+    watch: Any, field: Field, state: Any, base: int, mean: Any, step: int, at: Any
+) -> None:
     """Note what is observed of x after `step` steps, if it is."""
-    if not wants(parts.watch, step):
+
+
+@meaning(watch_mean_field, NoWatch)
+def _(watch: Any, field: Field, state: Any, base: int, mean: Any, step: int, at: Any) -> None:
+    pass
+
+
+@meaning(watch_mean_field, Watch)
+def _(watch: Any, field: Field, state: Any, base: int, mean: Any, step: int, at: Any) -> None:
+    if not wants(watch, step):
         return
-    total, energy = parts.zero, parts.zero[0]
-    base = start_of(parts.tiles, at[0], at[1], 1, 0, len(parts.zero))
-    for lane in range(lanes_of(parts, at[1])):
-        x = load(state, base, lane, parts.zero)
+    total, energy = field.zero, field.zero[0]
+    for lane in range(at[2]):
+        x = load(state, base, lane, field.zero)
         total = plus(total, x)
-        energy += energy_of(parts, x, mean, at, lane)
-    note(parts.watch, step, at, len(parts.tiles.start) - 1, total, energy)
+        energy += energy_of(field, x, mean, at, lane)
+    note(watch, step, at, total, energy)
 
 
 @driver
@@ -110,29 +121,30 @@ def mean_field_runge_kutta4(
     parts: Any, share: Any, state: Any, scratch: Any, sizes: Any, steps: int, meeting: Any
 ) -> None:
     """Take Runge-Kutta steps; `sizes` is (dt/2, dt, dt/6, 1/3)."""
-    N, count = len(parts.zero), len(parts.tiles.start) - 1
+    board, tiles, field, watch = parts
+    zero, count = field.zero, len(tiles.start) - 1
     for system in range(share.first_system, share.last_system):
-        side, zero = share.side, parts.zero
+        side = share.side
         means = (zero, zero, zero, zero)
-        for number in range(-1, 4 * steps + looks(parts.watch)):  # -1 only finds the first mean
+        for number in range(-1, 4 * steps + looks(watch)):  # -1 only finds the first mean
             stage = number % 4
             for tile in range(share.first_tile, share.last_tile):
-                total = zero
+                base = start_of(tiles, system, tile, 1, 0, len(zero))
+                at, total = place_of(tiles, system, tile), zero
                 if stage == 0:
-                    watch_mean_field(parts, state, means[0], number // 4, (system, tile))
+                    watch_mean_field(watch, field, state, base, means[0], number // 4, at)
                 if number == 4 * steps:
                     continue
                 if number >= 0:
-                    total = sum_tile(parts, state, means, sizes, stage, (system, tile))
+                    total = sum_tile(field, state, base, means, sizes, stage, at)
                 if stage < 3:
-                    for a in range(N):
-                        parts.board.sums[((side ^ 1) * count + tile) * N + a] = total[a]
+                    for a in range(len(zero)):
+                        board.sums[((side ^ 1) * count + tile) * len(zero) + a] = total[a]
                 else:  # one place in the code that adds up x: its rounding is the same wherever
-                    base = start_of(parts.tiles, system, tile, 1, 0, N)  # a run begins
-                    publish(parts.board, side ^ 1, parts.tiles, tile, state, base, zero)
+                    publish(board, side ^ 1, tiles, tile, state, base, zero)  # a run begins
             barrier(meeting, share.size)
             side ^= 1
-            mean = gather(parts.board, side, parts.tiles, zero)
+            mean = gather(board, side, tiles, zero)
             if stage == 3:
                 means = (mean, zero, zero, zero)
             elif stage == 0:

@@ -74,17 +74,15 @@ class Compiled:
         needed, own = self._memory(N)
         self.state = room_for(needed, x)
         self.scratch = [room_for(own, x) for _ in range(self.size)]
-        splits = isinstance(stepper, Splitting)
-        self.parts = drivers.Parts(
-            board=layout.board(drivers.SIDES * (self.size if self.apart else 1)),
-            frequency=Still() if splits else build.frequency(model, self.tiles),
+        field = drivers.Field(
+            frequency=Still() if type(stepper) is Splitting else build.frequency(model, self.tiles),
             turn=Still(),
             stimulus=build.stimulus(model, self.tiles, x),
-            tiles=self.tiles,
             units=Units(self.real(1), self.real(0.5), self.real(tiny(x))),
             zero=(self.real(0),) * N,
-            watch=NoWatch(),
         )
+        board = layout.board(drivers.SIDES * (self.size if self.apart else 1))
+        self.parts = drivers.Parts(board, self.tiles, field, NoWatch())
 
     def _memory(self, N: int) -> tuple[int, int]:
         """Return how many numbers the state holds, and how many each worker needs for itself."""
@@ -181,7 +179,8 @@ class Compiled:
             propagator = self.model.frequency.propagator(dt)
         if propagator is not None:
             turn = build.propagator(self.model.frequency, propagator, self.tiles)
-            self.parts = self.parts._replace(turn=turn)
+            field = self.parts.field._replace(turn=turn)
+            self.parts = self.parts._replace(field=field)
         return dt, propagator
 
     def _fill(self, slot: int, x: Array) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kuramoto._kernels.drivers import Parts
+from kuramoto._kernels.drivers import Field, Parts
 from kuramoto._kernels.jit import driver, piece
 from kuramoto._kernels.lanes import (
     TILE,
@@ -74,11 +74,18 @@ class TorusBoard(NamedTuple):
 
 
 @piece
-def load_planes(array: Any, start: int, stride: int, lane: int, x: Any) -> Any:
-    """Return a vector whose coordinates lie `stride` apart."""
+def load_planes(row: Any, lane: int, x: Any) -> Any:
+    """Return a vector of a row, which is (array, start, from one coordinate to the next)."""
     for a in range(len(x)):
-        x = put(x, a, array[np.uintp(start + a * stride + lane)])
+        x = put(x, a, row[0][np.uintp(row[1] + a * row[2] + lane)])
     return x
+
+
+@piece
+def store_planes(row: Any, lane: int, x: Any) -> None:
+    """Write a vector of a row."""
+    for a in range(len(x)):
+        row[0][np.uintp(row[1] + a * row[2] + lane)] = x[a]
 
 
 @piece
@@ -106,40 +113,31 @@ def add_force(board: Any, source: Any, plane_length: int, start: int, f: Any, ze
 
 
 @piece
-def velocity(parts: Parts, y: Any, f: Any, spot: int, at: Any, lane: int) -> Any:
+def velocity(field: Field, y: Any, f: Any, at: Any, lane: int) -> Any:
     """Return ẋ = Ωy + Proj_y(c + Jy), Jy being in f."""
-    coupled = load_planes(f, spot, len(parts.board.outputs) * TILE, lane, y)
-    force = stimulate(parts.stimulus, coupled, at[0], at[1], lane)
-    return rotate(parts.frequency, norm_neutral(y, force), y, at[1], lane)
+    force = stimulate(field.stimulus, load_planes(f, lane, y), at[0], at[1], lane)
+    return rotate(field.frequency, norm_neutral(y, force), y, at[1], lane)
 
 
 @piece
-def stage_row(parts: Parts, x: Any, y: Any, f: Any, new: Any, ahead: Any, at: Any) -> None:
-    """Write x + ahead · velocity(y) of one row; x, y, f and new are (array, start, stride)."""
-    for lane in range(parts.board.width):
-        own = load_planes(x[0], x[1], x[2], lane, parts.zero)
-        k = velocity(parts, load_planes(y[0], y[1], y[2], lane, own), f[0], f[1], at, lane)
-        next_y = add(own, ahead, k)
-        for a in range(len(own)):
-            new[0][np.uintp(new[1] + a * new[2] + lane)] = next_y[a]
+def stage_row(field: Field, x: Any, y: Any, f: Any, new: Any, ahead: Any, at: Any) -> None:
+    """Write x + ahead · velocity(y) of one row; `at` is (system, row, columns)."""
+    for lane in range(at[2]):
+        own = load_planes(x, lane, field.zero)
+        k = velocity(field, load_planes(y, lane, own), f, at, lane)
+        store_planes(new, lane, add(own, ahead, k))
 
 
 @piece
-def end_row(
-    parts: Parts, x: Any, rings: Any, starts: Any, f: Any, new: Any, sizes: Any, at: Any
-) -> None:
-    """Write the end of the step of one row; `starts` says where it begins in the three rings."""
-    for lane in range(parts.board.width):
-        own = load_planes(x[0], x[1], x[2], lane, parts.zero)
-        second = load_planes(rings[0], starts[0], rings[1], lane, own)
-        third = load_planes(rings[0], starts[1], rings[1], lane, own)
-        fourth = load_planes(rings[0], starts[2], rings[1], lane, own)
-        k = velocity(parts, fourth, f[0], f[1], at, lane)
-        total = plus(plus(second, plus(third, third)), fourth)
+def end_row(field: Field, x: Any, stages: Any, f: Any, new: Any, sizes: Any, at: Any) -> None:
+    """Write the end of the step of one row; `stages` are its rows in the three rings."""
+    for lane in range(at[2]):
+        own = load_planes(x, lane, field.zero)
+        third, fourth = load_planes(stages[1], lane, own), load_planes(stages[2], lane, own)
+        k = velocity(field, fourth, f, at, lane)
+        total = plus(plus(load_planes(stages[0], lane, own), plus(third, third)), fourth)
         end = add(scale(sizes[3], minus(total, own)), sizes[2], k)
-        end = normalize(end, parts.units)
-        for a in range(len(own)):
-            new[0][np.uintp(new[1] + a * new[2] + lane)] = end[a]
+        store_planes(new, lane, normalize(end, field.units))
 
 
 @piece
@@ -192,57 +190,74 @@ def put_on_grid(board: Any, grid: Any, start: int, row: int, zero: Any) -> None:
         copy_row(board, grid, here, here - shift, stride, zero)
 
 
+class Places(NamedTuple):
+    """Where things begin: x and its next value in the state, the rings in the scratch."""
+
+    system: int
+    grid: int
+    new: int
+    plane: int
+    rings: int
+    ring_plane: int
+
+
+@piece
+def advance_rows(
+    parts: Parts, places: Places, state: Any, scratch: Any, sizes: Any, stage: int, rows: Any
+) -> None:
+    """Take rows (first, last) from one stage to the next, or after the last one to the new x."""
+    board, field = parts.board, parts.field
+    zero, length, ring = field.zero, board.row_length, len(field.zero) * places.ring_plane
+    source, plane = state, places.plane
+    seen = places.grid + (board.beyond + rows[0] - board.reach) * length
+    if stage > 0:
+        source, plane = scratch, places.ring_plane
+        seen = places.rings + (stage - 1) * ring
+        seen += slot_of(board, rows[0] - board.reach) * length
+    add_force(board, source, plane, seen, scratch, zero)
+    for row in range(rows[0], rows[1]):
+        at = (places.system, (row + board.height) % board.height, board.width)
+        here = (board.beyond + row) * length + board.margin
+        there = places.rings + slot_of(board, row) * length + board.margin
+        x = (state, places.grid + here, places.plane)
+        f = (scratch, (row - rows[0]) * TILE, len(board.outputs) * TILE)
+        second = (scratch, there, places.ring_plane)
+        third = (scratch, there + ring, places.ring_plane)
+        fourth = (scratch, there + 2 * ring, places.ring_plane)
+        if stage < 3:
+            own = places.grid + here if stage == 0 else there + (stage - 1) * ring
+            to = (scratch, there + stage * ring, places.ring_plane)
+            stage_row(field, x, (source, own, plane), f, to, sizes[stage // 2], at)
+            put_in_ring(board, scratch, places.rings + stage * ring, row, zero)
+        else:
+            new = (state, places.new + here, places.plane)
+            end_row(field, x, (second, third, fourth), f, new, sizes, at)
+            put_on_grid(board, state, places.new, row, zero)
+
+
 @driver
 def torus_runge_kutta4(
     parts: Any, share: Any, state: Any, scratch: Any, sizes: Any, steps: int, meeting: Any
 ) -> None:
-    """Take Runge-Kutta steps from side 0 of the state; they end on side `steps % 2`."""
-    board, zero = parts.board, parts.zero
-    N, outputs, lag, length = len(zero), len(board.outputs), board.lag, board.row_length
-    plane = (board.height + 2 * board.beyond) * length
-    ring_plane = 2 * board.slots * length
-    rings = N * outputs * TILE  # after the forces
+    """Take Runge-Kutta steps from side 0 of the state; they end on side `steps % 2`.
+
+    `sizes` is (dt/2, dt, dt/6, 1/3).
+    """
+    board, N = parts.board, len(parts.field.zero)
+    outputs, lag = len(board.outputs), board.lag
+    plane = (board.height + 2 * board.beyond) * board.row_length
+    ring_plane, rings = 2 * board.slots * board.row_length, N * outputs * TILE
     for system in range(share.first_system, share.last_system):
         for step in range(steps):
-            grid = (2 * system + step % 2) * N * plane
-            new = (2 * system + 1 - step % 2) * N * plane
+            sides = (2 * system + step % 2) * N * plane, (2 * system + 1 - step % 2) * N * plane
+            places = Places(system, sides[0], sides[1], plane, rings, ring_plane)
             for front in range(share.first_tile - 3 * lag, share.last_tile + 3 * lag, outputs):
                 for stage in range(4):
-                    row = front - stage * lag
-                    past = (3 - stage) * lag
-                    if row < share.first_tile - past or row >= share.last_tile + past:
-                        continue
-                    source = rings + (stage - 1) * N * ring_plane
-                    if stage == 0:
-                        seen = grid + (board.beyond + row - board.reach) * length
-                        add_force(board, state, plane, seen, scratch, zero)
-                    else:
-                        seen = source + slot_of(board, row - board.reach) * length
-                        add_force(board, scratch, ring_plane, seen, scratch, zero)
-                    for r in range(min(outputs, share.last_tile + past - row)):
-                        v = row + r
-                        at = (system, (v + board.height) % board.height)
-                        own = grid + (board.beyond + v) * length + board.margin
-                        x, f = (state, own, plane), (scratch, r * TILE)
-                        there = slot_of(board, v) * length + board.margin
-                        if stage == 3:
-                            starts = (
-                                rings + there,
-                                rings + N * ring_plane + there,
-                                rings + 2 * N * ring_plane + there,
-                            )
-                            end = (state, new + (board.beyond + v) * length + board.margin, plane)
-                            end_row(parts, x, (scratch, ring_plane), starts, f, end, sizes, at)
-                            put_on_grid(board, state, new, v, zero)
-                            continue
-                        to = rings + stage * N * ring_plane
-                        y = (scratch, source + there, ring_plane)
-                        next_y = (scratch, to + there, ring_plane)
-                        if stage == 0:
-                            stage_row(parts, x, x, f, next_y, sizes[0], at)
-                        else:
-                            stage_row(parts, x, y, f, next_y, sizes[stage - 1], at)
-                        put_in_ring(board, scratch, to, v, zero)
+                    row, past = front - stage * lag, (3 - stage) * lag
+                    last = min(row + outputs, share.last_tile + past)
+                    if share.first_tile - past <= row < last:
+                        rows = (row, last)
+                        advance_rows(parts, places, state, scratch, sizes, stage, rows)
             barrier(meeting, share.size)
 
 

@@ -100,7 +100,7 @@ class Swept(Compiled):
 
     def _fill(self, slot: int, x: Array) -> None:
         x = np.ascontiguousarray(x).reshape(self.systems, -1, x.shape[-1])
-        sweep.lay_out(self.board, self.state, x, self.parts.zero)
+        sweep.lay_out(self.board, self.state, x, self.parts.field.zero)
 
     def _emptied(self, slot: int, like: Array) -> Array:
         x = np.empty((self.systems, len(self.tiles.order), like.shape[-1]), dtype=like.dtype)

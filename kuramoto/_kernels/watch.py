@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kuramoto import sphere
-from kuramoto._kernels.jit import by_type, meaning
+from kuramoto._kernels.jit import by_type, meaning, piece
 
 WATCHED = ("energy", "order_parameter")
 """Names, as in `kuramoto.observables.OBSERVABLES`, of what can be noted."""
@@ -39,16 +39,6 @@ def looks(watch: Any) -> Any:
     """Return 1 if the end of the last step is to be looked at too, else 0."""
 
 
-@by_type
-def wants(watch: Any, step: int) -> Any:
-    """Say whether the state after `step` steps is observed; the one before the first is not."""
-
-
-@by_type
-def note(watch: Any, step: int, at: Any, tiles: int, total: Any, energy: Any) -> None:
-    """Enter the sums over a tile; `at` is (system, tile)."""
-
-
 @meaning(looks, NoWatch)
 def _(watch: Any) -> int:
     return 0
@@ -59,23 +49,15 @@ def _(watch: Any) -> int:
     return 1
 
 
-@meaning(wants, NoWatch)
-def _(watch: Any, step: int) -> bool:
-    return False
-
-
-@meaning(wants, Watch)
-def _(watch: Any, step: int) -> bool:
+@piece
+def wants(watch: Watch, step: int) -> Any:
+    """Say whether the state after `step` steps is observed; the one before the first is not."""
     return step > 0 and (watch.first + step) % watch.every == 0
 
 
-@meaning(note, NoWatch)
-def _(watch: Any, step: int, at: Any, tiles: int, total: Any, energy: Any) -> None:
-    pass
-
-
-@meaning(note, Watch)
-def _(watch: Any, step: int, at: Any, tiles: int, total: Any, energy: Any) -> None:
+@piece
+def note(watch: Watch, step: int, at: Any, total: Any, energy: Any) -> None:
+    """Enter the sums over a tile; `at` is (system, tile)."""
     row = (watch.first + step) // watch.every - watch.first // watch.every - 1
     for a in range(len(total)):
         watch.table[row, at[0], at[1], a] = total[a]
