@@ -259,32 +259,3 @@ def torus_runge_kutta4(
                         rows = (row, last)
                         advance_rows(parts, places, state, scratch, sizes, stage, rows)
             barrier(meeting, share.size)
-
-
-@driver
-def lay_out(board: Any, state: Any, x: Any, zero: Any) -> None:
-    """Copy x of shape (B, M, N) to side 0 of the state."""
-    N, rows = len(zero), board.height + 2 * board.beyond
-    plane = rows * board.row_length
-    for system in range(x.shape[0]):
-        start = 2 * system * N * plane
-        for row in range(board.height):
-            here = start + (board.beyond + row) * board.row_length + board.margin
-            for a in range(N):
-                for c in range(board.width):
-                    state[np.uintp(here + a * plane + c)] = x[system, row * board.width + c, a]
-            put_on_grid(board, state, start, row, zero)
-
-
-@driver
-def take_up(board: Any, state: Any, x: Any, side: int) -> None:
-    """Copy a side of the state into x of shape (B, M, N)."""
-    N, rows = x.shape[2], board.height + 2 * board.beyond
-    plane = rows * board.row_length
-    for system in range(x.shape[0]):
-        for row in range(board.height):
-            here = (2 * system + side) * N * plane
-            here += (board.beyond + row) * board.row_length + board.margin
-            for c in range(board.width):
-                for a in range(N):
-                    x[system, row * board.width + c, a] = state[np.uintp(here + a * plane + c)]

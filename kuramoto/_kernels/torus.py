@@ -98,11 +98,22 @@ class Swept(Compiled):
         last = share.last_tile // outputs * outputs if share.last_tile < height else height
         return share._replace(first_tile=first, last_tile=last)
 
+    def _grid(self) -> np.ndarray:
+        """Return the state as (systems, side, N, padded rows, padded columns)."""
+        board, N = self.board, len(self.parts.field.zero)
+        rows = board.height + 2 * board.beyond
+        return self.state.reshape(self.systems, 2, N, rows, board.row_length)
+
     def _fill(self, slot: int, x: Array) -> None:
-        x = np.ascontiguousarray(x).reshape(self.systems, -1, x.shape[-1])
-        sweep.lay_out(self.board, self.state, x, self.parts.field.zero)
+        board = self.board
+        planes = x.reshape(self.systems, board.height, board.width, -1).transpose(0, 3, 1, 2)
+        rows = np.arange(-board.beyond, board.height + board.beyond) % board.height
+        columns = np.arange(-board.margin, board.width + board.margin) % board.width
+        self._grid()[:, 0, :, :, : len(columns)] = planes[:, :, rows[:, None], columns]
 
     def _emptied(self, slot: int, like: Array) -> Array:
-        x = np.empty((self.systems, len(self.tiles.order), like.shape[-1]), dtype=like.dtype)
-        sweep.take_up(self.board, self.state, x, self.side)
-        return x.reshape(like.shape)
+        board = self.board
+        rows = slice(board.beyond, board.beyond + board.height)
+        columns = slice(board.margin, board.margin + board.width)
+        planes = self._grid()[:, self.side, :, rows, columns]
+        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).reshape(like.shape)
