@@ -43,6 +43,7 @@ FLOORS = [
     "_outputs",
     "runfile",
     "storage",
+    "march",
     "solve",
     "testing",
     "experiment",

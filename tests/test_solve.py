@@ -441,7 +441,7 @@ def test_how_legs_are_cut_never_changes_the_numbers(stepper, monkeypatch):
     model = km.Kuramoto(model.coupling, model.frequency, stimulus, noise)
     finals = []
     for seconds in (0.0, 1e-3, 1e9):
-        monkeypatch.setattr(importlib.import_module("kuramoto.solve"), "_LEG_SECONDS", seconds)
+        monkeypatch.setattr(importlib.import_module("kuramoto.march"), "_LEG_SECONDS", seconds)
         finals.append(km.solve(model, x0, t1=10.0, dt=0.03, stepper=stepper).final)
     every = km.solve(model, x0, t1=10.0, dt=0.03, stepper=stepper, save=km.SaveAt(every=1)).final
     for other in (*finals[1:], every):
@@ -463,7 +463,7 @@ def test_a_progress_bar_bears_times_that_do_not_add_up(monkeypatch):
     tqdm = importlib.import_module("tqdm").tqdm
     original, shows_all = tqdm.__init__, {"mininterval": 0, "miniters": 0}
     monkeypatch.setattr(tqdm, "__init__", lambda self, **kw: original(self, **kw, **shows_all))
-    monkeypatch.setattr(importlib.import_module("kuramoto.solve"), "_LEG_SECONDS", 0.0)
+    monkeypatch.setattr(importlib.import_module("kuramoto.march"), "_LEG_SECONDS", 0.0)
     model, x0 = differing(2)
     t0, dt, steps = -0.05, 0.7, 59
     ends = [t0 + n * dt for n in range(steps + 1)]
