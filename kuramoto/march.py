@@ -27,6 +27,10 @@ __all__ = ["Leg", "Row", "march"]
 _LEG_SECONDS = 0.1
 _GROWTH = 8  # from one leg to the next
 
+# A fused leg begins and ends with copies of the state, which take as long as a few steps: so many
+# steps make them cheap, if it takes no longer than this.
+_FUSED_STEPS, _FUSED_SECONDS = 32, 4.0
+
 
 class Row(NamedTuple):
     """What was observed after a step, without stopping for it."""
@@ -82,7 +86,10 @@ def _march_fixed(
         after = Position(plan.time(stop), x, stop, dt=position.dt)
         _require_finite(after)
         per_step = max((time.perf_counter() - begun) / (stop - position.step), 1e-7)
-        burst = max(1, min(_GROWTH * burst, int(_LEG_SECONDS / per_step)))
+        fitting = int(_LEG_SECONDS / per_step)
+        if engine.leaps:
+            fitting = max(fitting, min(_FUSED_STEPS, int(_FUSED_SECONDS / per_step)))
+        burst = max(1, min(_GROWTH * burst, fitting))
         yield Leg(position, after, carry, rows)
         position, carry = after, next_carry
 

@@ -109,11 +109,12 @@ def engine(model: Kuramoto, stepper: Stepper, x: Array, *, compiled: bool) -> En
     if not compiled:
         return Stepwise(model, stepper)
     found = fused(model, stepper, x)
-    if found is None:
-        from kuramoto._kernels.torch import Traced  # `choose` allows nothing else
+    if found is None and namespace_name(x) == "torch":
+        from kuramoto._kernels.torch import Traced
 
         return Traced(model, stepper)
-    return found
+    # A resumed run may have been given a model that has no kernel.
+    return Stepwise(model, stepper) if found is None else found
 
 
 def choose(wish: bool | None, model: Kuramoto, stepper: Stepper, x: Array, steps: int) -> bool:
@@ -153,18 +154,32 @@ def _generic_seconds(model: Kuramoto, stepper: Stepper, x: Array) -> float:
 
 def fused(model: Kuramoto, stepper: Stepper, x: Array) -> Engine | None:
     """Return the fused form of a run, or None where there is none."""
-    coupling, _ = unscaled(model.coupling)
-    key = (type(coupling).__name__, type(stepper).__name__, namespace_name(x))
-    if key not in REGISTRY:
+    key = (_name(unscaled(model.coupling)[0]), _name(stepper), namespace_name(x))
+    if key not in REGISTRY or not _is_plain(model):
         return None
     module, function = REGISTRY[key].split(":")
     prepared = getattr(importlib.import_module(module), function)(model, stepper, x)
     return None if prepared is NotImplemented else prepared
 
 
+def _name(part: Any) -> str:
+    """Return the name of a class of ours; nothing for somebody's own, whatever its name."""
+    kind = type(part)
+    return kind.__name__ if kind.__module__.startswith("kuramoto.") else ""
+
+
+def _is_plain(model: Kuramoto) -> bool:
+    """Say whether a model is what kernels take it for: our classes, frequencies of sites."""
+    omega = model.frequency
+    if type(model) is not Kuramoto or not (omega is None or _name(omega)):
+        return False
+    sites = () if omega is None else omega.sites or ()
+    return len(sites) <= model.coupling.site_ndim  # else every system has its own
+
+
 def unscaled(coupling: Any) -> tuple[Any, Any]:
     """Take the factors off a coupling; return it and their product."""
     factor = 1.0
-    while isinstance(coupling, Scaled):
+    while type(coupling) is Scaled:
         factor, coupling = factor * coupling.factor, coupling.coupling
     return coupling, factor

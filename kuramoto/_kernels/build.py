@@ -74,7 +74,7 @@ def _zeros(count: int, like: np.ndarray) -> tuple[Any, ...]:
 
 def _dense(coupling: Dense, factor: float, sites: tuple[int, ...], x: np.ndarray) -> Layout:
     M, N = x.shape[-2:]
-    tiles = in_order(M)
+    tiles = in_order(M, least=64)  # rows of J are work enough
     scaled = x.dtype.type(factor)
     per_lane = M if coupling.block_size is None else M * N
     work = np.diff(tiles.start) * float(per_lane)
@@ -107,7 +107,7 @@ def _mean_field(
 def _sparse(coupling: Sparse, factor: float, sites: tuple[int, ...], x: np.ndarray) -> Layout:
     """Sort each tile by degree: loops of equal length one after the other are predicted well."""
     M, N = x.shape[-2:]
-    start = in_order(M).start
+    start = in_order(M, least=64).start
     degrees = np.diff(coupling.indptr)
     tile_of = np.repeat(np.arange(len(start) - 1), np.diff(start))
     order = np.lexsort((degrees, tile_of))
@@ -162,7 +162,7 @@ def frequency(model: Any, tiles: Tiles) -> Any:
     values = omega.omega if planes else omega.weights
     if omega.shared:
         return (SharedPlanes if planes else SharedMatrix)(_numbers(values))
-    return (Planes if planes else Matrix)(_per_site(values, tiles))
+    return Planes(_per_site(values, 1, tiles)) if planes else Matrix(_per_site(values, 2, tiles))
 
 
 def propagator(omega: Any, values: Any, tiles: Tiles) -> Any:
@@ -171,16 +171,24 @@ def propagator(omega: Any, values: Any, tiles: Tiles) -> Any:
         cos, sin = values
         if omega.shared:
             return SharedTurn(_numbers(cos), _numbers(sin))
-        return Turn(_per_site(cos, tiles), _per_site(sin, tiles))
-    return SharedMatrix(_numbers(values)) if omega.shared else Matrix(_per_site(values, tiles))
+        return Turn(_per_site(cos, 1, tiles), _per_site(sin, 1, tiles))
+    if omega.shared:
+        return SharedMatrix(_numbers(values))
+    return Matrix(_per_site(values, 2, tiles))
 
 
 def _numbers(values: np.ndarray) -> tuple[Any, ...]:
     return tuple(values.reshape(-1))
 
 
-def _per_site(values: np.ndarray, tiles: Tiles) -> np.ndarray:
-    return tiled(values.reshape(len(tiles.order), -1), tiles)
+def _per_site(values: np.ndarray, ndim: int, tiles: Tiles) -> np.ndarray:
+    """Lay out what belongs to sites; `ndim` axes at the end of it belong to one site.
+
+    Where frequencies have fewer axes than the sites, they repeat along the first ones.
+    """
+    rows = int(np.prod(values.shape[values.ndim - ndim :]))
+    own = values.reshape(-1, rows)
+    return tiled(np.tile(own, (len(tiles.order) // len(own), 1)), tiles)
 
 
 def stimulus(model: Any, tiles: Tiles, x: np.ndarray) -> Any:

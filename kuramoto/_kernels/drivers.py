@@ -152,7 +152,7 @@ def turn_tile(field: Field, state: Any, base: int, at: Any) -> None:
 
 @piece
 def euler_tile(field: Field, state: Any, base: int, f: Any, dt: Any, at: Any) -> None:
-    """Take x to Π[x + dt (Ωx + Proj_x(c + Jx))]; `at` is (system, tile)."""
+    """Take x to Π[x + dt (Ωx + Proj_x(c + Jx))]; `at` is (system, tile, lanes)."""
     for lane in range(at[2]):
         x = load(state, base, lane, field.zero)
         y = stimulate(field.stimulus, load(f, 0, lane, x), at[0], at[1], lane)

@@ -32,9 +32,9 @@ class Tiles(NamedTuple):
     start: Any
 
 
-def in_order(M: int) -> Tiles:
-    """Tile oscillators as they are numbered, in enough tiles to share out, but none too small."""
-    lanes = max(64, min(TILE, -(-M // 16)))
+def in_order(M: int, least: int = 256) -> Tiles:
+    """Tile oscillators as they are numbered: in 16 tiles to share out, none below `least` lanes."""
+    lanes = max(least, min(TILE, -(-M // 16)))
     lanes = max(1, min(M, -(-lanes // 32) * 32))  # whole vector registers
     start = np.minimum(np.arange(0, M + lanes, lanes), M)
     return Tiles(np.arange(M), start)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from kuramoto._backend import Array, is_array, to_numpy
 from kuramoto._kernels import Unwatched
@@ -28,19 +29,18 @@ def prepare(model: Kuramoto, stepper: Stepper, x: Array) -> Any:
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is numbers on the CPU, and no derivative of it is wanted."""
     recorded = tensor.requires_grad and torch.is_grad_enabled()
-    return tensor.device.type == "cpu" and not recorded
+    forward = forward_ad.unpack_dual(tensor).tangent is not None
+    return tensor.device.type == "cpu" and not recorded and not forward
 
 
 def _tensors(part: Any) -> list[torch.Tensor]:
-    """Return all tensors in a model or one of its parts."""
+    """Return all tensors that a model, or one of its parts, holds."""
     if isinstance(part, torch.Tensor):
         return [part]
-    if isinstance(part, Kuramoto):
-        inner: Any = (part.coupling, part.frequency, part.stimulus)
-    else:
-        inner = part.parameters().values() if hasattr(part, "parameters") else ()
-    return [tensor for value in inner for tensor in _tensors(value)]
+    parts = vars(part).values() if type(part).__module__.startswith("kuramoto.") else ()
+    return [tensor for value in parts for tensor in _tensors(value)]
 
 
 def _on_numpy(part: Any) -> Any:
@@ -113,9 +113,8 @@ class Traced(Unwatched):
 
     def advance(self, t: float, x: Array, dt: float, steps: int, carry: Any) -> Step:
         """Take one step."""
-        if callable(
-            self.model.stimulus
-        ):  # the compiler would take every new time for a new program
+        # What depends on time would be compiled anew at every step.
+        if callable(self.model.stimulus) or getattr(self.stepper, "stochastic", False):
             return self.stepper.step(self.model, t, x, dt, carry)
         return Step(*self._step(x, dt, carry))
 
