@@ -325,8 +325,8 @@ def dormand_prince(
     """
     board, tiles, field, _ = parts
     zero, row = field.zero, len(field.zero) * TILE
+    side = share.side  # goes on from system to system: others may still read the last one's
     for system in range(share.first_system, share.last_system):
-        side = share.side
         for number in range(-1 if steps == 0 else 0, 6 * steps):
             stage = number % 6
             weights = table[7 if number < 0 else stage, : stage + 1]

@@ -123,8 +123,8 @@ def mean_field_runge_kutta4(
     """Take Runge-Kutta steps; `sizes` is (dt/2, dt, dt/6, 1/3)."""
     board, tiles, field, watch = parts
     zero, count = field.zero, len(tiles.start) - 1
+    side = share.side  # goes on from system to system: others may still read the last one's
     for system in range(share.first_system, share.last_system):
-        side = share.side
         means = (zero, zero, zero, zero)
         for number in range(-1, 4 * steps + looks(watch)):  # -1 only finds the first mean
             stage = number % 4
