@@ -154,7 +154,7 @@ def _generic_seconds(model: Kuramoto, stepper: Stepper, x: Array) -> float:
 
 def fused(model: Kuramoto, stepper: Stepper, x: Array) -> Engine | None:
     """Return the fused form of a run, or None where there is none."""
-    key = (_name(unscaled(model.coupling)[0]), _name(stepper), namespace_name(x))
+    key = (own_name(unscaled(model.coupling)[0]), own_name(stepper), namespace_name(x))
     if key not in REGISTRY or not _is_plain(model):
         return None
     module, function = REGISTRY[key].split(":")
@@ -162,7 +162,7 @@ def fused(model: Kuramoto, stepper: Stepper, x: Array) -> Engine | None:
     return None if prepared is NotImplemented else prepared
 
 
-def _name(part: Any) -> str:
+def own_name(part: Any) -> str:
     """Return the name of a class of ours; nothing for somebody's own, whatever its name."""
     kind = type(part)
     return kind.__name__ if kind.__module__.startswith("kuramoto.") else ""
@@ -171,7 +171,7 @@ def _name(part: Any) -> str:
 def _is_plain(model: Kuramoto) -> bool:
     """Say whether a model is what kernels take it for: our classes, frequencies of sites."""
     omega = model.frequency
-    if type(model) is not Kuramoto or not (omega is None or _name(omega)):
+    if type(model) is not Kuramoto or not (omega is None or own_name(omega)):
         return False
     sites = () if omega is None else omega.sites or ()
     return len(sites) <= model.coupling.site_ndim  # else every system has its own

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
 from kuramoto._backend import Array, is_array, to_numpy
-from kuramoto._kernels import Unwatched
+from kuramoto._kernels import Unwatched, own_name
 from kuramoto._modelfile import BUILDERS
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import Step, Stepper
@@ -105,7 +107,17 @@ class Traced(Unwatched):
 
     def __init__(self, model: Kuramoto, stepper: Stepper) -> None:
         self.model, self.stepper = model, stepper
-        self._step = torch.compile(self._eager)
+        # What depends on time would be compiled anew at every step.
+        moves = callable(model.stimulus) or getattr(stepper, "stochastic", False)
+        self._timeless = not moves and own_name(stepper) != ""
+
+        def step(x: Array, dt: float, carry: Any) -> Step:
+            return stepper.step(model, 0.0, x, dt, carry)
+
+        # Torch counts compilations per code object, and gives up after a few: each run has its own.
+        own = step.__code__.replace(co_name=f"step_{id(self)}")
+        fresh = FunctionType(own, globals(), own.co_name, None, step.__closure__)
+        self._step = torch.compile(fresh)
 
     def init(self, t: float, x: Array) -> Any:
         """Return the carry for the first step."""
@@ -113,10 +125,8 @@ class Traced(Unwatched):
 
     def advance(self, t: float, x: Array, dt: float, steps: int, carry: Any) -> Step:
         """Take one step."""
-        # What depends on time would be compiled anew at every step.
-        if callable(self.model.stimulus) or getattr(self.stepper, "stochastic", False):
+        if not self._timeless:
             return self.stepper.step(self.model, t, x, dt, carry)
-        return Step(*self._step(x, dt, carry))
-
-    def _eager(self, x: Array, dt: float, carry: Any) -> Step:
-        return self.stepper.step(self.model, 0.0, x, dt, carry)
+        with warnings.catch_warnings():  # the compiler's, of what it meets in other libraries
+            warnings.simplefilter("ignore")
+            return Step(*self._step(x, dt, carry))
