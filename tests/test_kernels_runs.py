@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import h5py
+import numba
 import numpy as np
 import pytest
 
@@ -245,6 +246,35 @@ def test_what_a_thread_raises_comes_out_and_frees_the_threads():
         team.together(work, 2)
     assert team._alone.acquire(blocking=False)
     team._alone.release()
+
+
+@numba.njit(nogil=True)
+def meet(meeting: np.ndarray, size: int) -> None:
+    for _ in range(1000):
+        team.barrier(meeting, size)
+
+
+@pytest.mark.parametrize("absent", [0, 1])
+def test_nobody_waits_for_a_worker_that_never_comes(absent):
+    """As when Ctrl-C arrives after the threads have been sent and before the caller follows."""
+
+    def work(worker: int, size: int, meeting: np.ndarray) -> None:
+        if worker == absent:
+            raise KeyError("mine")
+        meet(meeting, size)
+
+    raised = []
+
+    def call() -> None:
+        with pytest.raises(KeyError, match="mine"):
+            team.together(work, 2)
+        raised.append(True)
+
+    caller = threading.Thread(target=call, daemon=True)
+    caller.start()
+    caller.join(30)
+    assert raised == [True]
+    team.together(lambda worker, size, meeting: meet(meeting, size), 2)  # and all is as before
 
 
 def test_runs_in_several_threads_at_once_do_not_disturb_each_other(share_out):

@@ -22,8 +22,8 @@ from numba.extending import intrinsic
 
 from kuramoto._kernels.jit import piece
 
-MEETING = 32
-_COUNT, _ROUND = 0, 16  # on cache lines of their own
+MEETING = 48
+_COUNT, _ROUND, _BROKEN = 0, 16, 32  # on cache lines of their own
 _SPINS = 2000  # about ten microseconds; then let others run
 
 
@@ -75,8 +75,8 @@ def _let_others_run(_: Any) -> Any:
 
 @piece
 def barrier(meeting: Any, size: int) -> None:
-    """Wait until all `size` workers have come."""
-    if size == 1:
+    """Wait until all `size` workers have come, or one has said that it never will."""
+    if size == 1 or _peek(meeting, _BROKEN) != 0:
         return
     current = _peek(meeting, _ROUND)
     if _fetch_add(meeting, _COUNT, 1) == size - 1:
@@ -87,6 +87,8 @@ def barrier(meeting: Any, size: int) -> None:
     while _peek(meeting, _ROUND) == current:
         spins += 1
         if spins > _SPINS:
+            if _peek(meeting, _BROKEN) != 0:
+                return
             _let_others_run()
 
 
@@ -97,16 +99,28 @@ _alone = threading.Lock()
 def together(work: Callable[[int, int, np.ndarray], None], size: int) -> None:
     """Call ``work(worker, size, meeting)`` on `size` threads at once.
 
-    Where another run has the threads, the work is done by one: the numbers are the same.
+    Where another run has the threads, the work is done by one: the numbers are the same. What one
+    of them raises comes out when all have ended.
     """
     meeting = np.zeros(MEETING, dtype=np.int64)
     if size == 1 or not _alone.acquire(blocking=False):
         work(0, 1, meeting)
         return
+
+    def come(worker: int) -> None:
+        try:
+            work(worker, size, meeting)
+        except BaseException:
+            meeting[_BROKEN] = 1  # nobody may wait for this one: Ctrl-C, say, before it came
+            raise
+
     try:
         pool = _threads(size - 1)
-        others = [pool.submit(work, worker, size, meeting) for worker in range(1, size)]
-        work(0, size, meeting)
+        others = [pool.submit(come, worker) for worker in range(1, size)]
+        try:
+            come(0)
+        finally:
+            concurrent.futures.wait(others)
         for other in others:
             other.result()
     finally:
