@@ -31,21 +31,13 @@ BUILDERS: dict[str, Callable[..., Any]] = {
 
 def write_model(parent: Any, model: Kuramoto) -> None:
     """Write a model into the group "model" of an h5py group."""
-    parts = {
-        "coupling": model.coupling,
-        "frequency": model.frequency,
-        "stimulus": model.stimulus,
-        "noise": model.noise,
-    }
-    group = parent.create_group("model")
-    group.attrs["type"] = "Kuramoto"
-    for name, part in parts.items():
-        _write(group, name, part)
+    _write_part(parent.create_group("model"), model)
 
 
 def missing_parts(group: Any) -> list[str]:
     """Return what a written model lacks, in words."""
-    found: list[str] = []
+    note = group.attrs.get("missing")
+    found = [] if note is None else [f"model ({note})"]
 
     def visit(name: str, node: Any) -> None:
         if "missing" in node.attrs:

@@ -78,7 +78,8 @@ def certify(model: Kuramoto) -> Certificate:
     """
     if not isinstance(model, Kuramoto):
         raise wrong_type("model", "be a Kuramoto model", model)
-    checks = [_symmetry(model), _commutation(model), _stimulus(model), _noise(model)]
+    conditions = (_symmetry, _commutation, _stimulus, _noise, _state)
+    checks = [condition(model) for condition in conditions]
     failures = tuple(reason for holds, reason in checks if not holds)
     if failures:
         return Certificate(False, failures, 0.0)
@@ -136,6 +137,12 @@ def _noise(model: Kuramoto) -> tuple[bool, str]:
     if model.noise == 0:
         return True, ""
     return False, f"noise of size {model.noise:g} raises the energy at random"
+
+
+def _state(model: Kuramoto) -> tuple[bool, str]:
+    if not model.carries:
+        return True, ""
+    return False, f"oscillators also carry {model.carries}: the energy of eq. 3 is not all there is"
 
 
 def _step_bound(model: Kuramoto) -> tuple[float, str]:

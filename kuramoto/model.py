@@ -54,6 +54,10 @@ class Kuramoto:
            [0., 0.]])
     """
 
+    # What other families of models differ in; `kuramoto.inertia` is one.
+    carries: str = ""  # what an oscillator's row of the state holds after x_i, in words
+    steppers: tuple[str, ...] | None = None  # names of those that can take it; None: all
+
     def __init__(
         self,
         coupling: Coupling | Any,
@@ -98,6 +102,14 @@ class Kuramoto:
         drift = sphere.norm_neutral(x, self.force(x, t))
         return drift if self.frequency is None else drift + self.frequency(x)
 
+    def vectors(self, state: Array) -> Array:
+        """Return the unit vectors in a state, shape (*batch, *sites, N): here all of it."""
+        return state
+
+    def project(self, state: Array) -> Array:
+        """Return the nearest state: what steppers do when a step has left the sphere."""
+        return sphere.normalize(state)
+
     def energy(self, x: Array, t: float = 0.0) -> Array:
         """Return E = −½ x·Jx − c·x, shape (*batch,) (eq. 3)."""
         return energy(self, x, t)
@@ -139,6 +151,15 @@ class Kuramoto:
         if not fits:
             must = f"broadcast to the state's shape {state}"
             raise invalid("stimulus", must, f"has shape {shape}")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments, for run files."""
+        return {
+            "coupling": self.coupling,
+            "frequency": self.frequency,
+            "stimulus": self.stimulus,
+            "noise": self.noise,
+        }
 
     @property
     def state_dependent(self) -> bool:

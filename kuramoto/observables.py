@@ -69,7 +69,9 @@ def residual(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
 OBSERVABLES: dict[str, Callable[[Kuramoto], Observer]] = {
     "energy": lambda model: lambda t, x: energy(model, x, t),
     "energy_rate": lambda model: lambda t, x: energy_rate(model, x, t),
-    "order_parameter": lambda model: lambda t, x: order_parameter(x, model.coupling.site_ndim),
+    "order_parameter": lambda model: (
+        lambda t, x: order_parameter(model.vectors(x), model.coupling.site_ndim)
+    ),
     "residual": lambda model: lambda t, x: residual(model, x, t),
 }
 """Makers of the standard observers: name -> (model -> f(t, x))."""

@@ -97,6 +97,8 @@ def make_plan(
     if controller is None:
         controller = AdaptiveStep() if dt is None else FixedStep()
     if stepper is None:
+        stepper = getattr(model, "default_stepper", None)
+    if stepper is None:
         adaptive = getattr(controller, "adaptive", False)
         stepper = DormandPrince() if adaptive else RungeKutta4()
     _require_pair(model, dt, stepper, controller)
@@ -144,6 +146,9 @@ def _require_pair(
             )
             raise wrong_type(name, f"be a {name}", value, remedy)
     kind = type(stepper).__name__
+    if model.steppers is not None and kind not in model.steppers:
+        must = f"be {' or '.join(model.steppers)} for {type(model).__name__}"
+        raise invalid("stepper", must, kind)
     if controller.adaptive and not getattr(stepper, "estimates_error", False):
         must = f"be FixedStep for {kind}, which has no error estimate"
         if dt is None:

@@ -132,7 +132,7 @@ class RungeKutta4:
         k2 = model.velocity(x + (dt / 2) * k1, t + dt / 2)
         k3 = model.velocity(x + (dt / 2) * k2, t + dt / 2)
         k4 = model.velocity(x + dt * k3, t + dt)
-        return Step(sphere.normalize(x + (dt / 6) * (k1 + 2 * (k2 + k3) + k4)), None, None)
+        return Step(model.project(x + (dt / 6) * (k1 + 2 * (k2 + k3) + k4)), None, None)
 
 
 # Dormand & Prince (1980), table 2; the last row of A is b, the error weights are b − b̂.
@@ -185,7 +185,7 @@ class DormandPrince:
         stages = [velocity if same else model.velocity(x, t)]
         for weights, node in zip(DORMAND_PRINCE_A[:-1], DORMAND_PRINCE_C[:-1], strict=True):
             stages.append(model.velocity(_combine(x, dt, weights, stages), t + node * dt))
-        new = sphere.normalize(_combine(x, dt, DORMAND_PRINCE_A[-1], stages))
+        new = model.project(_combine(x, dt, DORMAND_PRINCE_A[-1], stages))
         stages.append(model.velocity(new, t + dt))
         error = _combine(None, dt, DORMAND_PRINCE_E, stages)
         return Step(new, error, (t + dt, stages[-1]))
