@@ -14,12 +14,16 @@ from kuramoto.couplings import (
     Attention,
     Coupling,
     Dense,
+    Frustrated,
     Lattice,
     Linear,
     MeanField,
     Scaled,
     Sparse,
     Sum,
+    Tetradic,
+    Triadic,
+    Triangles,
 )
 from kuramoto.energy import energy, energy_rate
 from kuramoto.frequencies import Antisymmetric, Frequency, Rotation
@@ -38,20 +42,46 @@ from kuramoto.steppers import (
     StochasticHeun,
 )
 
-# Loaded on first use: they bring h5py, SciPy, matplotlib, hypothesis, YAML or torch with them.
-_LAZY = ("datasets", "experiment", "graphs", "nn", "plotting", "storage", "testing")
+# Loaded on first use: they bring h5py, SciPy, matplotlib, hypothesis, YAML or torch with them, or
+# are not needed by most.
+_LAZY = (
+    "datasets",
+    "ensembles",
+    "experiment",
+    "graphs",
+    "nn",
+    "plotting",
+    "stability",
+    "storage",
+    "testing",
+    "theory",
+    "waves",
+)
+_LAZY_NAMES = {
+    "Coevolving": "coevolution",
+    "Delayed": "delays",
+    "DelayedHeun": "delays",
+    "Inertial": "inertia",
+    "ensemble": "ensembles",
+    "sweep": "ensembles",
+}
 
 __all__ = [
     "AdaptiveStep",
     "Antisymmetric",
     "Attention",
     "Certificate",
+    "Coevolving",
     "Coupling",
+    "Delayed",
+    "DelayedHeun",
     "Dense",
     "DormandPrince",
     "FixedStep",
     "Frequency",
+    "Frustrated",
     "GeodesicEuler",
+    "Inertial",
     "Kuramoto",
     "Lattice",
     "Linear",
@@ -71,11 +101,15 @@ __all__ = [
     "Stepper",
     "StochasticHeun",
     "Sum",
+    "Tetradic",
+    "Triadic",
+    "Triangles",
     "certify",
     "check_descent",
     "couplings",
     "energy",
     "energy_rate",
+    "ensemble",
     "frequencies",
     "lyapunov",
     "observables",
@@ -83,6 +117,7 @@ __all__ = [
     "resume",
     "solve",
     "sphere",
+    "sweep",
 ]
 
 
@@ -90,6 +125,8 @@ def __getattr__(name: str) -> Any:
     """Import the heavier modules when they are first asked for."""
     if name in _LAZY:
         return importlib.import_module(f"kuramoto.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(f"kuramoto.{_LAZY_NAMES[name]}"), name)
     if name == "__version__":
         from importlib import metadata
 
@@ -99,4 +136,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the lazy modules too."""
-    return sorted([*globals(), *_LAZY, "__version__"])
+    return sorted([*globals(), *_LAZY, *_LAZY_NAMES, "__version__"])

@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto import couplings, frequencies
+from kuramoto import coevolution, couplings, delays, frequencies, inertia
 from kuramoto._backend import Array, from_numpy, is_array, to_numpy
 from kuramoto.model import Kuramoto
 
 BUILDERS: dict[str, Callable[..., Any]] = {
     "Antisymmetric": frequencies.Antisymmetric,
     "Attention": couplings.Attention,
+    "Coevolving": coevolution.Coevolving,
+    "Delayed": delays.Delayed.from_edges,
     "Dense": couplings.Dense,
+    "Frustrated": couplings.Frustrated,
+    "Inertial": inertia.Inertial,
     "Kuramoto": Kuramoto,
     "Lattice": couplings.Lattice,
     "MeanField": couplings.MeanField,
@@ -26,6 +30,9 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "Scaled": couplings.Scaled,
     "Sparse": couplings.Sparse.from_edges,
     "Sum": couplings.Sum,
+    "Tetradic": couplings.Tetradic,
+    "Triadic": couplings.Triadic,
+    "Triangles": couplings.Triangles,
 }
 
 

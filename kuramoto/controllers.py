@@ -81,7 +81,7 @@ class AdaptiveStep:
         velocity = model.velocity(x, t)
         speed = _largest(velocity)
         rough = 0.01 / speed if speed > 1e-5 else 1e-6
-        ahead = sphere.normalize(x + rough * velocity)
+        ahead = model.project(x + rough * velocity)
         bend = _largest(model.velocity(ahead, t + rough) - velocity) / rough
         steep = max(speed, bend)
         target = self.rtol + self.atol

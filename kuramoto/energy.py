@@ -16,6 +16,11 @@ class Model(Protocol):
     """What an energy needs of a model; `kuramoto.Kuramoto` is one."""
 
     coupling: Linear
+    carries: str
+
+    def energy(self, x: Array, t: float = 0.0) -> Array:
+        """Return the energy of a state."""
+        ...
 
     def stimulus_at(self, t: float) -> Array | None:
         """Return c at time t."""
@@ -28,6 +33,8 @@ class Model(Protocol):
 
 def energy(model: Model, x: Array, t: float = 0.0) -> Array:
     """Return E = −½ Σ_ij x_iᵀ J_ij x_j − Σ_i c_iᵀ x_i.
+
+    Of a model whose oscillators carry more than vectors (`kuramoto.Inertial`), its own energy.
 
     Parameters
     ----------
@@ -52,6 +59,11 @@ def energy(model: Model, x: Array, t: float = 0.0) -> Array:
     >>> energy(model, np.array([[1.0, 0.0], [1.0, 0.0]]))
     np.float64(-2.0)
     """
+    return model.energy(x, t) if model.carries else potential(model, x, t)
+
+
+def potential(model: Model, x: Array, t: float = 0.0) -> Array:
+    """Return eq. 3 for unit vectors, shape (*batch,)."""
     field = 0.5 * model.coupling(x)
     stimulus = model.stimulus_at(t)
     if stimulus is not None:
@@ -79,8 +91,11 @@ def energy_rate(model: Model, x: Array, t: float = 0.0) -> Array:
     Raises
     ------
     ValueError
-        If the coupling depends on the state (attention).
+        If the coupling depends on the state (attention), or oscillators carry more than vectors.
     """
+    if model.carries:
+        found = f"{type(model).__name__}, whose oscillators also carry {model.carries}"
+        raise invalid("model", "have states of vectors alone for an energy rate", found)
     # dE/dt = −½(⟨ẋ, Jx⟩ + ⟨x, Jẋ⟩) − ⟨c, ẋ⟩ for any J: no transpose is needed.
     if model.coupling.state_dependent:
         found = f"{type(model.coupling).__name__}, which depends on the state"

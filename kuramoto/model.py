@@ -12,7 +12,7 @@ from kuramoto._backend import Array, as_array, is_array, require_same, to_numpy
 from kuramoto._check import invalid, real_number, wrong_type
 from kuramoto.couplings import Coupling
 from kuramoto.couplings.base import as_linear, is_coupling
-from kuramoto.energy import energy
+from kuramoto.energy import potential
 from kuramoto.frequencies import Frequency
 
 __all__ = ["Kuramoto"]
@@ -112,7 +112,7 @@ class Kuramoto:
 
     def energy(self, x: Array, t: float = 0.0) -> Array:
         """Return E = −½ x·Jx − c·x, shape (*batch,) (eq. 3)."""
-        return energy(self, x, t)
+        return potential(self, x, t)
 
     def require_state(self, x: Any, argument: str = "x0", t: float = 0.0) -> Array:
         """Return `x` as a state of this model, or raise with both shapes, dtypes or devices.

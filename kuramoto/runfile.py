@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto import _hdf5, _modelfile, controllers, observables, steppers
+from kuramoto import _hdf5, _modelfile, controllers, delays, observables, steppers
 from kuramoto._backend import Array, device_by_name, empty_on, from_numpy
 from kuramoto._check import nearest
 from kuramoto.model import Kuramoto
@@ -37,6 +37,7 @@ _PARTS = {
     for part in (
         controllers.AdaptiveStep,
         controllers.FixedStep,
+        delays.DelayedHeun,
         steppers.DormandPrince,
         steppers.GeodesicEuler,
         steppers.ProjectedEuler,

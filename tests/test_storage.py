@@ -239,6 +239,14 @@ def restorable() -> dict[str, tuple[km.Kuramoto, tuple[int, ...]]]:
             km.Lattice(draw((2, 2, 3, 3, 4, 4)), channels=True), (2, 5, 5, 4)
         ),
         "Attention": (km.Kuramoto(attention), (6, 3, 4)),
+        "Frustrated": with_stimulus(km.Frustrated(km.Dense(draw((4, 4))), draw((3, 3))), (4, 3)),
+        "Triadic": (km.Kuramoto(km.Triadic(0.7)), (4, 3)),
+        "Triadic symmetric": (km.Kuramoto(km.Triadic(0.7, "symmetric", dims=2)), (4, 2, 3)),
+        "Tetradic": (km.Kuramoto(km.Tetradic(0.7)), (4, 3)),
+        "Triangles": (
+            km.Kuramoto(km.Triangles([[0, 1, 2], [1, 2, 3]], [0.5, 0.8], sites=4)),
+            (4, 3),
+        ),
         "Scaled": with_stimulus(0.3 * km.Dense(draw((4, 4))), (4, 3)),
         "Sum": with_stimulus(km.Dense(draw((4, 4))) + 0.5 * (field - km.Sparse(ring)), (4, 3)),
         "Rotation shared": with_stimulus(field, (4, 5), km.Rotation(draw(2))),

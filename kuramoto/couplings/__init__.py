@@ -3,17 +3,23 @@
 from kuramoto.couplings.attention import Attention
 from kuramoto.couplings.base import Coupling, Linear, Scaled, Sum
 from kuramoto.couplings.dense import Dense, MeanField
+from kuramoto.couplings.frustrated import Frustrated
 from kuramoto.couplings.lattice import Lattice
 from kuramoto.couplings.sparse import Sparse
+from kuramoto.couplings.triadic import Tetradic, Triadic, Triangles
 
 __all__ = [
     "Attention",
     "Coupling",
     "Dense",
+    "Frustrated",
     "Lattice",
     "Linear",
     "MeanField",
     "Scaled",
     "Sparse",
     "Sum",
+    "Tetradic",
+    "Triadic",
+    "Triangles",
 ]

@@ -22,10 +22,14 @@ random``. *Numbers* stands for a number, nested lists of them, the name of a fil
 experiment. Nothing in a file is ever run or unpickled. At the top stand ``experiment: 1`` (the
 format), ``title`` (optional), ``model``, ``state`` and ``solve``.
 
-**model**: ``coupling``; optionally ``frequency``, ``stimulus``; ``noise = 0``.
+**model**: ``coupling``; optionally ``frequency``, ``stimulus``; ``noise = 0``;
+``inertia`` with ``mass`` and ``damping = 1`` (*numbers*: one, or one for each site), which makes it
+a `kuramoto.inertia.Inertial` model that starts at rest.
 
 ``coupling``, by ``type``; ``strength = 1`` multiplies all weights
     * ``mean_field``: ``strength``, the K of J_ij = K/M;
+    * ``triadic``, all groups of three: ``strength``, ``form = asymmetric`` (or ``symmetric``);
+      ``tetradic``, all groups of four: ``strength``;
     * ``dense``: ``weights`` (*numbers*, ``(M, M)`` or ``(M, M, N, N)``), ``strength``;
     * ``graph``, by ``kind``, as in `kuramoto.graphs`, all with ``strength``:
       ``ring`` (``neighbours = 1``), ``lattice`` (``shape``, ``periodic = true``),
@@ -36,6 +40,8 @@ format), ``title`` (optional), ``model``, ``state`` and ``solve``.
     * ``dataset``: ``name`` (``connectome68`` or ``ieee118``), ``strength``;
     * ``lattice``: ``kernel``, ``boundary = periodic`` (or ``zero``, ``reflect``),
       ``method = auto`` (or ``direct``, ``fft``), ``channels = false``, ``strength``;
+    * ``frustrated``: ``coupling``, and either ``lag``, a phase lag in radians for N = 2, or
+      ``matrix`` (*numbers*, ``(N, N)``), which turns every sender;
     * ``sum``: ``terms``, a list of couplings.
 
 ``kernel`` of a lattice, by ``type``; ``size`` is odd, one number or one for each axis
@@ -86,13 +92,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kuramoto._backend import Array
-from kuramoto.experiment.schema import ExperimentError, Part, parse, read_arguments
+from kuramoto.experiment.schema import ExperimentError, Part, parse, read_arguments, reseeded
 from kuramoto.experiment.sections import experiment_file, model_and_state, read_format
 from kuramoto.model import Kuramoto
 from kuramoto.solution import Solution
@@ -185,6 +191,15 @@ class Experiment:
             progress=progress,
             experiment=self.text,
         )
+
+    def reseeded(self, shift: int) -> Experiment:
+        """Return the same experiment with `shift` added to every seed in it.
+
+        Seeds that the file leaves out are at their default, 0; that of the noise too, which
+        without a seed would be new in every run.
+        """
+        parts = {name: reseeded(part, shift) for name, part in self._parts.items()}
+        return replace(self, _parts=parts)
 
     @cached_property
     def _built(self) -> tuple[Kuramoto, Array]:

@@ -14,7 +14,17 @@ import numpy as np
 from kuramoto import datasets, frequencies, graphs, phase, sphere
 from kuramoto._backend import Array
 from kuramoto._check import invalid
-from kuramoto.couplings import Coupling, Dense, Lattice, MeanField, Sparse, Sum
+from kuramoto.couplings import (
+    Coupling,
+    Dense,
+    Frustrated,
+    Lattice,
+    MeanField,
+    Sparse,
+    Sum,
+    Tetradic,
+    Triadic,
+)
 from kuramoto.experiment.schema import Part, Registry, each, number
 from kuramoto.experiment.setting import AnyNumbers, Numbers, Setting, Sizes, WholeNumbers
 from kuramoto.frequencies import Antisymmetric, Frequency, Rotation
@@ -22,6 +32,7 @@ from kuramoto.frequencies import Antisymmetric, Frequency, Rotation
 COUPLINGS, GRAPHS, KERNELS = Registry(), Registry("kind"), Registry()
 FREQUENCIES, STIMULI, INITIAL = Registry(), Registry(), Registry()
 
+CouplingPart = Annotated[Part, COUPLINGS]
 CouplingParts = Annotated[tuple[Part, ...], each(COUPLINGS, "couplings")]
 KernelPart = Annotated[Part, KERNELS]
 
@@ -31,6 +42,18 @@ KernelPart = Annotated[Part, KERNELS]
 @COUPLINGS.entry("mean_field")
 def _mean_field(setting: Setting, *, strength: float) -> Coupling:
     return MeanField(strength, dims=len(setting.known_sites))
+
+
+@COUPLINGS.entry("triadic")
+def _triadic(
+    setting: Setting, *, strength: float, form: Literal["asymmetric", "symmetric"] = "asymmetric"
+) -> Coupling:
+    return Triadic(strength, form, dims=len(setting.known_sites))
+
+
+@COUPLINGS.entry("tetradic")
+def _tetradic(setting: Setting, *, strength: float) -> Coupling:
+    return Tetradic(strength, dims=len(setting.known_sites))
 
 
 @COUPLINGS.entry("dense")
@@ -68,6 +91,18 @@ def _lattice(
     values = setting.array(strength * kernel.build(setting))
     dims = len(setting.known_sites) - channels
     return Lattice(values, boundary, method, dims=dims, channels=channels)
+
+
+@COUPLINGS.entry("frustrated")
+def _frustrated(
+    setting: Setting,
+    *,
+    coupling: CouplingPart,
+    lag: float | None = None,
+    matrix: AnyNumbers | None = None,
+) -> Coupling:
+    turn = None if matrix is None else setting.array(matrix.load(setting.base))
+    return Frustrated(coupling.build(setting), turn, lag=lag)
 
 
 @COUPLINGS.entry("sum")

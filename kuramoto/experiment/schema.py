@@ -114,6 +114,25 @@ def keys(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {name: p for name, p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
+def reseeded(part: Part, shift: int) -> Part:
+    """Return a part with `shift` added to every seed in it; one that is left out counts as given.
+
+    Its default counts then; 0 if that is none.
+    """
+    known = {name: part.arguments.get(name, p.default) for name, p in keys(part.function).items()}
+    changed = {name: _reseeded(name, value, shift) for name, value in known.items()}
+    changed = {name: value for name, value in changed.items() if value is not known[name]}
+    return Part(part.where, part.function, part.arguments | changed)
+
+
+def _reseeded(name: str, value: Any, shift: int) -> Any:
+    if name == "seed":
+        return (value or 0) + shift
+    if isinstance(value, tuple):
+        return tuple(_reseeded("", item, shift) for item in value)
+    return reseeded(value, shift) if isinstance(value, Part) else value
+
+
 def read_arguments(
     function: Callable[..., Any], given: dict[str, Any], where: str, also: Iterable[str] = ()
 ) -> dict[str, Any]:

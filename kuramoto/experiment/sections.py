@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from kuramoto import lyapunov, observables, steppers
 from kuramoto._backend import Array
 from kuramoto._check import invalid
@@ -20,13 +22,15 @@ from kuramoto.experiment.schema import (
     one_of,
     wrong,
 )
-from kuramoto.experiment.setting import AnyNumbers, Setting, Sizes, make_setting
+from kuramoto.experiment.setting import AnyNumbers, Numbers, Setting, Sizes, make_setting
+from kuramoto.inertia import Inertial
 from kuramoto.model import Kuramoto
 from kuramoto.solution import SaveAt
 
 FORMAT = 1
 STEPPERS, CONTROLLERS = Registry(), Registry()
 _RANDOM = INITIAL("random", "state.initial")
+_UNIT = Numbers("damping", np.ones(()))
 
 
 def model_and_state(base: Path, parts: dict[str, Part]) -> tuple[Kuramoto, Array]:
@@ -34,7 +38,15 @@ def model_and_state(base: Path, parts: dict[str, Part]) -> tuple[Kuramoto, Array
     setting, initial = parts["state"].build(base)
     model: Kuramoto = parts["model"].build(setting)
     x = initial.build(setting.fitted(model.coupling))
+    if isinstance(model, Inertial):
+        x = model.state(x)
     return model, model.require_state(x, "state", parts["solve"].arguments.get("t0", 0.0))
+
+
+def _inertia(setting: Setting, *, mass: AnyNumbers, damping: AnyNumbers = _UNIT) -> tuple[Any, Any]:
+    values = (numbers.load(setting.base) for numbers in (mass, damping))
+    m, gamma = (setting.array(value) if value.ndim else float(value) for value in values)
+    return m, gamma
 
 
 def _model(
@@ -44,12 +56,18 @@ def _model(
     frequency: Annotated[Part | None, FREQUENCIES] = None,
     stimulus: Annotated[Part | None, STIMULI] = None,
     noise: float = 0.0,
+    inertia: Annotated[Part | None, Section(_inertia)] = None,
 ) -> Kuramoto:
     coupled = coupling.build(setting)
     setting = setting.fitted(coupled)
     rates = None if frequency is None else frequency.build(setting)
     field = None if stimulus is None else stimulus.build(setting)
-    return Kuramoto(coupled, rates, field, noise)
+    if inertia is None:
+        return Kuramoto(coupled, rates, field, noise)
+    if noise:
+        raise invalid("model.noise", "be 0 with inertia", f"{noise:g}")
+    mass, damping = inertia.build(setting)
+    return Inertial(coupled, rates, field, mass=mass, damping=damping)
 
 
 def _positive(value: Any, where: str) -> int:

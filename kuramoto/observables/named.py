@@ -49,6 +49,9 @@ OBSERVABLES: dict[str, Callable[[Kuramoto], Observer]] = {
 }
 """Makers of the standard observers: name -> (model -> f(t, x))."""
 
+_OF_VECTORS_ALONE = {"energy_per_oscillator", "energy_rate", "instantaneous_frequency"}
+"""What only makes sense where vectors are all that a state holds."""
+
 
 @dataclass(frozen=True)
 class Standard:
@@ -90,7 +93,8 @@ def standard(names: Iterable[str], model: Kuramoto) -> dict[str, Observer]:
     Raises
     ------
     ValueError
-        If a name is not known; the nearest known one is suggested.
+        If a name is not known (the nearest known one is suggested), or does not apply to a model
+        whose oscillators carry more than vectors.
 
     Examples
     --------
@@ -104,5 +108,11 @@ def standard(names: Iterable[str], model: Kuramoto) -> dict[str, Observer]:
         if name not in OBSERVABLES:
             hint = nearest(str(name), OBSERVABLES)
             raise ValueError(f"Observable {name!r} is not a standard one; {hint}")
+        if model.carries and name in _OF_VECTORS_ALONE:
+            kind = type(model).__name__
+            raise ValueError(
+                f"Observable {name!r} is not defined for {kind}: oscillators also carry "
+                f"{model.carries}; observe a function of your own: {{name: f(t, x)}}."
+            )
         found[name] = Standard(name, OBSERVABLES[name](model), model)
     return found
