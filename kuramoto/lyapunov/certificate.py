@@ -89,7 +89,7 @@ def certify(model: Kuramoto) -> Certificate:
 
 def _symmetry(model: Kuramoto) -> tuple[bool, str]:
     if model.state_dependent:
-        return False, "the coupling depends on the state (attention): it has no energy of eq. 3"
+        return False, "the coupling depends on the state: it has no energy of eq. 3"
     if model.coupling.symmetric:
         return True, "J = Jᵀ: the coupling is symmetric"
     defect = model.coupling.asymmetry
