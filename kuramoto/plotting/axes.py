@@ -32,6 +32,22 @@ def draw_lattice(ax: Any, x: Array, plane: Array | None = None) -> Any:
     return image
 
 
+def draw_defects(ax: Any, found: Any) -> list[Any]:
+    """Mark vortices over a picture of `draw_lattice`: charge +1 filled, −1 open.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+    found : kuramoto.waves.Defects
+    """
+    marks = []
+    for sign, face in ((1, "black"), (-1, "white")):
+        rows, columns = found.positions[found.charges * sign > 0].T
+        style = {"s": 22, "facecolors": face, "edgecolors": ["black", "white"][sign > 0]}
+        marks.append(ax.scatter(columns, rows, linewidths=1.0, **style))
+    return marks
+
+
 def draw_phases(ax: Any, x: Array, plane: Array | None = None) -> Any:
     """Draw oscillators (1000 of them at most) on the unit disc of a plane; return the points.
 

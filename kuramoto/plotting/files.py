@@ -8,21 +8,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from kuramoto import storage
+from kuramoto import ensembles, storage
 from kuramoto._check import invalid
 from kuramoto._outputs import require_free, temporary_name
 from kuramoto.plotting.movie import write_animation
-from kuramoto.plotting.panels import Panel, caption_of, figure_panels, panel_of
+from kuramoto.plotting.panel import Panel, caption_of, panel_of
+from kuramoto.plotting.panels import figure_panels
+from kuramoto.plotting.sweeps import figure_sweep
 
 
 def plot_run(path: str | Path, out: str | Path | None = None, overwrite: bool = False) -> Path:
-    """Draw a run file, or a bundle of runs side by side, and save the picture.
+    """Draw a run file, a bundle of runs side by side, or a sweep, and save the picture.
 
     Parameters
     ----------
     path : path
-        A run file.
+        A run file, or the file of a sweep.
     out : path, optional
         Where to; its ending names the format. ``run.png`` beside ``run.h5`` by default.
     overwrite : bool, default False
@@ -39,10 +42,18 @@ def plot_run(path: str | Path, out: str | Path | None = None, overwrite: bool = 
         If the file is no run file, holds no states, or the format is not known.
     """
     output = _output(path, out, ".png", _picture_formats(), overwrite)
-    with output as (target, temporary), _open_panels(path) as panels:
-        figure = figure_panels(panels, caption=caption_of(panels))
+    with output as (target, temporary):
+        figure = _figure_of(path)
         figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=130)
     return target
+
+
+def _figure_of(path: str | Path) -> Figure:
+    if ensembles.is_sweep(path):
+        with ensembles.open_sweep(path) as sweep:
+            return figure_sweep(sweep, title=Path(path).name)
+    with _open_panels(path) as panels:
+        return figure_panels(panels, caption=caption_of(panels))
 
 
 def animate_run(

@@ -13,7 +13,9 @@ from PIL import Image
 
 from kuramoto.plotting.axes import LABEL, draw_lattice, draw_phases, move_phases, spread
 from kuramoto.plotting.palette import LINE_COLORS, colors
-from kuramoto.plotting.panels import TITLE, Panel, draw_curves, draw_outline, parts_of
+from kuramoto.plotting.panel import Panel
+from kuramoto.plotting.panels import TITLE, draw_curves, parts_of
+from kuramoto.plotting.pictures import draw_outline
 
 _MOST_FRAMES = 120
 
@@ -78,8 +80,8 @@ class _Movie:
     def _add(self, panel: Panel, part: Any) -> None:
         part.suptitle(panel.title, fontsize=TITLE)
         top, bottom = part.subfigures(2, 1, height_ratios=[3.3, 1.7])
-        ax = top.subplots()
-        draw = draw_lattice if panel.is_lattice else draw_phases
+        ax, lattice = top.subplots(), panel.kind == "lattice"
+        draw = draw_lattice if lattice else draw_phases
         picture = draw(ax, panel.state(0), panel.plane)
         clock = ax.set_title(panel.clock.format(panel.times[-1]), fontsize=LABEL)
         outline = draw_outline(ax, panel)
@@ -89,7 +91,7 @@ class _Movie:
         def update(part_done: float) -> None:
             row = round(part_done * (len(panel.times) - 1))
             x = panel.state(row)
-            if panel.is_lattice:
+            if lattice:
                 picture.set_data(colors(x, panel.plane))
             else:
                 move_phases(picture, x, panel.plane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kuramoto import waves
 from kuramoto._backend import Array, as_array, to_numpy
 from kuramoto._check import invalid
 
@@ -53,21 +54,16 @@ def colors(x: Array, plane: Array | None = None) -> np.ndarray:
 def leading_plane(x: Array) -> np.ndarray:
     """Return orthonormal axes of the plane that holds most of the states, shape (2, N).
 
-    The eigenvectors of Σ_i x_i x_iᵀ with the two largest eigenvalues; for N ≤ 2 the first two axes.
+    As `kuramoto.waves.leading_plane`; for N ≤ 2 the first axes.
 
     Parameters
     ----------
     x : array, shape (..., N)
     """
     points = to_numpy(as_array(x, "x")).astype(np.float64)
-    N = points.shape[-1]
-    if N <= 2:
-        return np.eye(2)[:, :N]
-    points = points.reshape(-1, N)
-    axes = np.linalg.eigh(points.T @ points)[1][:, :-3:-1].T
-    # An eigenvector has no sign of its own: let its largest entry be positive.
-    largest = np.argmax(np.abs(axes).round(9), axis=1)
-    return np.asarray(axes * np.sign(axes[[0, 1], largest])[:, None])
+    if points.shape[-1] < 2:
+        return np.eye(2)[:, : points.shape[-1]]
+    return np.asarray(waves.leading_plane(points))
 
 
 # Björn Ottosson's matrices: OKLab to the cubic roots of LMS, LMS to linear sRGB.
