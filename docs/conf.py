@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,6 +78,18 @@ def keep_mathematics(
             lines[number] = "".join(parts)
 
 
+def skip_fields(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of named tuples: the docstring of the class describes them."""
+    return True if isinstance(obj, type(Field.name)) else None
+
+
+class Field(NamedTuple):
+    """A named tuple, for the type that fields of named tuples have."""
+
+    name: str
+
+
 def setup(app: Any) -> None:
     """Run before napoleon, which listens at the default priority of 500."""
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-docstring", keep_mathematics, priority=400)

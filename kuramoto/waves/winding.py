@@ -67,8 +67,8 @@ class Windings(NamedTuple):
         Along each grid axis, the mean over the parallel rings.
     agree : array of bool, shape (*batch, d)
         Whether all rings along an axis have the same; they do unless there are defects.
-    rows : tuple of d arrays of int, shape (*batch, *other grid axes)
-        The winding of each ring.
+    rows : tuple of d arrays of int, shape (*batch, *others)
+        The winding of each ring; the other grid axes say which.
     """
 
     mean: Array
