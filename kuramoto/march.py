@@ -15,7 +15,7 @@ import numpy as np
 
 from kuramoto import _kernels
 from kuramoto._backend import Array, array_namespace
-from kuramoto._kernels import Engine
+from kuramoto._kernels import Engine, Watching, steps_watched
 from kuramoto.controllers import AdaptiveStep
 from kuramoto.model import Kuramoto
 from kuramoto.plan import Plan, Position
@@ -55,22 +55,29 @@ def march(
     engine = _kernels.engine(model, plan.stepper, position.x, compiled=plan.compile)
     if plan.controller.adaptive:
         return _march_adaptive(engine, plan, position)
-    return _march_fixed(engine, plan, position, _watched(engine, model, plan, observe))
+    return _march_fixed(engine, plan, position, _watch(engine, model, plan, observe))
 
 
-def _watched(
-    engine: Engine, model: Kuramoto, plan: Plan, observe: dict[str, Any]
-) -> dict[str, str]:
-    """Return {name: standard name} if the engine can observe all that is wanted on the way."""
-    if not plan.save.every or plan.save.states or plan.wanted:
-        return {}
-    mine = {name: f for name, f in observe.items() if getattr(f, "model", None) is model}
-    known = {name: function.standard_name for name, function in mine.items()}
-    return known if len(known) == len(observe) and engine.watches(known.values()) else {}
+class _Watch(NamedTuple):
+    """What observes on the way, and {name: standard name} of what is observed."""
+
+    advance: Watching
+    names: dict[str, str]
+
+
+def _watch(engine: Engine, model: Kuramoto, plan: Plan, observe: dict[str, Any]) -> _Watch | None:
+    """Return how all that is wanted is observed on the way, if the engine can do that."""
+    if not observe or not plan.save.every or plan.save.states or plan.wanted:
+        return None
+    if any(getattr(function, "model", None) is not model for function in observe.values()):
+        return None
+    names = {name: function.standard_name for name, function in observe.items()}
+    watching = engine.watching(names.values())
+    return None if watching is None else _Watch(watching, names)
 
 
 def _march_fixed(
-    engine: Engine, plan: Plan, position: Position, watched: dict[str, str]
+    engine: Engine, plan: Plan, position: Position, watch: _Watch | None
 ) -> Iterator[Leg]:
     """Take fixed steps, as many at once as nobody wants to look between."""
     last, burst = plan.total_steps, 1
@@ -79,10 +86,10 @@ def _march_fixed(
         last = min(last, plan.max_steps)
     while position.step < last:
         stop = min(last, position.step + burst)
-        if not watched:
+        if watch is None:
             stop = min(stop, _next_stop(plan, position.step))
         begun = time.perf_counter()
-        x, next_carry, rows = _advance(engine, plan, stop, position, carry, watched)
+        x, next_carry, rows = _advance(engine, plan, stop, position, carry, watch)
         after = Position(plan.time(stop), x, stop, dt=position.dt)
         _require_finite(after)
         per_step = max((time.perf_counter() - begun) / (stop - position.step), 1e-7)
@@ -100,7 +107,7 @@ def _advance(
     stop: int,
     position: Position,
     carry: Any,
-    watched: dict[str, str],
+    watch: _Watch | None,
 ) -> tuple[Array, Any, list[Row]]:
     """Take fixed steps up to number `stop`, of which the run's last may be shorter."""
     assert plan.dt is not None
@@ -109,12 +116,11 @@ def _advance(
         t, whole = plan.time(first), min(stop, plan.whole_steps) - first
         count = whole if engine.leaps and whole > 0 else 1
         size = plan.dt if whole > 0 else plan.t1 - t
-        if watched and whole > 0:
+        if watch is not None and whole > 0:
             every = plan.save.every
-            step, noted = engine.watched(t, x, size, count, carry, every, first)
-            numbers = range((first // every + 1) * every, first + count + 1, every)
-            for row, number in enumerate(numbers):
-                values = {name: noted[known][row] for name, known in watched.items()}
+            step, noted = watch.advance(t, x, size, count, carry, every, first)
+            for row, number in enumerate(steps_watched(first, count, every)):
+                values = {name: noted[known][row] for name, known in watch.names.items()}
                 rows.append(Row(number, values))
         else:
             step = engine.advance(t, x, size, count, carry)

@@ -21,7 +21,18 @@ from kuramoto.couplings import Dense, Lattice, Scaled, Sparse
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import Step, Stepper
 
-__all__ = ["REGISTRY", "Engine", "Stepwise", "Unwatched", "choose", "engine", "fused", "unscaled"]
+__all__ = [
+    "REGISTRY",
+    "Engine",
+    "Stepwise",
+    "Unwatched",
+    "Watching",
+    "choose",
+    "engine",
+    "fused",
+    "steps_watched",
+    "unscaled",
+]
 
 _COUPLINGS = ("Dense", "Sparse", "MeanField", "Lattice")
 _STEPPERS = ("ProjectedEuler", "Splitting", "RungeKutta4", "DormandPrince")
@@ -37,6 +48,24 @@ REGISTRY: dict[tuple[str, str, str], str] = {
 
 # Loading compiled code takes about this long, and compiling it once a few times longer.
 _WORTH_SECONDS = 0.5
+
+
+class Watching(Protocol):
+    """What advances as `Engine.advance` does, and observes on the way."""
+
+    def __call__(
+        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
+    ) -> tuple[Step, dict[str, Any]]:
+        """Advance from the end of step number `first`, and observe after the `steps_watched`.
+
+        Returned are the last step and {name: values}, values of shape (rows, *batch).
+        """
+        ...
+
+
+def steps_watched(first: int, steps: int, every: int) -> range:
+    """Return those of the `steps` numbers after `first` that are multiples of `every`."""
+    return range((first // every + 1) * every, first + steps + 1, every)
 
 
 class Engine(Protocol):
@@ -58,32 +87,17 @@ class Engine(Protocol):
         """Take `steps` steps of size dt from (t, x); the error is that of the last step."""
         ...
 
-    def watches(self, names: Iterable[str]) -> bool:
-        """Say whether it can observe all these on the way (`OBSERVABLES` has the names)."""
-        ...
-
-    def watched(
-        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
-    ) -> tuple[Step, dict[str, Any]]:
-        """Advance, and observe after every step whose number is a multiple of `every`.
-
-        `first` is the number of the first step; observables have shape (rows, *batch).
-        """
+    def watching(self, names: Iterable[str]) -> Watching | None:
+        """Return what observes all these on the way (`OBSERVABLES` has the names), if it can."""
         ...
 
 
 class Unwatched:
     """Base of engines that observe nothing on the way."""
 
-    def watches(self, names: Iterable[str]) -> bool:
-        """Say that nothing can be observed on the way."""
-        return False
-
-    def watched(
-        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
-    ) -> tuple[Step, dict[str, Any]]:
-        """Refuse."""
-        raise NotImplementedError
+    def watching(self, names: Iterable[str]) -> Watching | None:
+        """Return None."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""Boards: where oscillators are spot up for others to see, and what others make of them.
+"""Boards: where oscillators are put up for others to see, and what others make of them.
 
 A coupling is three compiled pieces. `publish` puts a tile up, in the form that reads fastest;
 `gather` is what every worker does once when all have published; `force` sums over neighbours,
 Σ_j J_ij x_j, for the lanes of a tile. A board has several sides: while one is read, another is
-written; `recall` reads back what a tile has spot on a side.
+written; `recall` reads back what a tile has put on a side.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from kuramoto._kernels.lanes import (
 )
 from kuramoto._kernels.patches import cut, lattice_board, patches
 from kuramoto._kernels.patches import tiles as tiles_of
-from kuramoto._kernels.tiles import Tiles, in_order, room_for, tiled
+from kuramoto._kernels.tiles import Tiles, in_order, room_for, tiled, zeros
 from kuramoto.couplings import Dense, Lattice, MeanField, Sparse
 from kuramoto.frequencies import Rotation
 
@@ -61,15 +61,9 @@ def layout(coupling: Any, factor: float, x: np.ndarray) -> Layout | None:
         MeanField: _mean_field,
         Lattice: _lattice,
     }
-    if type(coupling) not in makers:  # somebody's own class of the same name
-        return None
     sites = x.shape[x.ndim - 1 - coupling.site_ndim : -1]
     found: Layout | None = makers[type(coupling)](coupling, factor, sites, x)
     return found
-
-
-def _zeros(count: int, like: np.ndarray) -> tuple[Any, ...]:
-    return (like.dtype.type(0),) * count
 
 
 def _dense(coupling: Dense, factor: float, sites: tuple[int, ...], x: np.ndarray) -> Layout:
@@ -84,7 +78,7 @@ def _dense(coupling: Dense, factor: float, sites: tuple[int, ...], x: np.ndarray
         if coupling.block_size is None:
             weights = np.ascontiguousarray(coupling.weights).reshape(-1)
             rows = max(1, min(4, 16 // N))
-            return DenseBoard(weights, scaled, planes, _zeros(rows * N, x))
+            return DenseBoard(weights, scaled, planes, zeros(rows * N, x))
         weights = np.ascontiguousarray(coupling.weights.transpose(0, 2, 3, 1)).reshape(-1)
         return BlocksBoard(weights, scaled, planes)
 
@@ -138,7 +132,7 @@ def _lattice(
     shape = cut(coupling, sites)
     where = patches(shape)
     tiles = tiles_of(shape, where)
-    work = np.diff(tiles.start) * float(np.prod(coupling.size) * (coupling.block_size or 1))
+    work = np.diff(tiles.start) * float(entries * (coupling.block_size or 1))
 
     def board(sides: int) -> Any:
         return lattice_board(coupling, shape, where, x, sides)

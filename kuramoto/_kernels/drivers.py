@@ -104,10 +104,10 @@ def place_of(tiles: Any, system: int, tile: int) -> Any:
 
 
 @piece
-def pull(field: Field, x: Any, f: Any, system: int, tile: int, lane: int) -> Any:
-    """Return ẋ = Ωx + Proj_x(c + Jx) in the norm-neutral form, Jx being in f."""
-    y = stimulate(field.stimulus, load(f, 0, lane, x), system, tile, lane)
-    return rotate(field.frequency, norm_neutral(x, y), x, tile, lane)
+def velocity(field: Field, x: Any, coupled: Any, at: Any, lane: int) -> Any:
+    """Return ẋ = Ωx + Proj_x(c + Jx) in the norm-neutral form, Jx being `coupled`."""
+    y = stimulate(field.stimulus, coupled, at[0], at[1], lane)
+    return rotate(field.frequency, norm_neutral(x, y), x, at[1], lane)
 
 
 @by_type
@@ -199,8 +199,16 @@ def next_stage(field: Field, state: Any, bases: Any, scratch: Any, ahead: Any, a
     for lane in range(at[2]):
         x = load(state, bases[0], lane, field.zero)
         y = load(scratch, bases[1], lane, field.zero)
-        k = pull(field, y, scratch, at[0], at[1], lane)
+        k = velocity(field, y, load(scratch, 0, lane, y), at, lane)
         store(scratch, bases[1], lane, add(x, ahead, k))
+
+
+@piece
+def without_last(x: Any, stages: Any, one_third: Any) -> Any:
+    """Return (y_2 + 2 y_3 + y_4 - x)/3, the end but for dt/6 k_4; `stages` is (y_2, y_3, y_4)."""
+    second, third, fourth = stages
+    total = plus(plus(second, plus(third, third)), fourth)
+    return scale(one_third, minus(total, x))
 
 
 @piece
@@ -209,10 +217,9 @@ def last_stage(field: Field, state: Any, bases: Any, scratch: Any, sizes: Any, a
     for lane in range(at[2]):
         x = load(state, bases[0], lane, field.zero)
         y = load(scratch, bases[1], lane, x)
-        k = pull(field, y, scratch, at[0], at[1], lane)
-        third = load(scratch, bases[2], lane, x)
-        total = plus(plus(load(scratch, bases[3], lane, x), plus(third, third)), y)
-        end = add(scale(sizes[3], minus(total, x)), sizes[2], k)
+        k = velocity(field, y, load(scratch, 0, lane, y), at, lane)
+        third, second = load(scratch, bases[2], lane, x), load(scratch, bases[3], lane, x)
+        end = add(without_last(x, (second, third, y), sizes[3]), sizes[2], k)
         end = normalize(end, field.units)
         store(state, bases[0], lane, end)
         store(scratch, bases[1], lane, end)
@@ -296,7 +303,7 @@ def velocity_tile(field: Field, state: Any, bases: Any, f: Any, at: Any) -> None
     """Let k = velocity(y); `bases` is (y, k)."""
     for lane in range(at[2]):
         y = load(state, bases[0], lane, field.zero)
-        store(state, bases[1], lane, pull(field, y, f, at[0], at[1], lane))
+        store(state, bases[1], lane, velocity(field, y, load(f, 0, lane, y), at, lane))
 
 
 @piece

@@ -18,6 +18,10 @@ from numba.extending import overload
 
 # Sums may be reordered (they must be, to be vectorised); NaN and infinity keep their meaning.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+# Nothing is allocated in the compiled pieces, so that no references need counting: one atomic
+# increment and decrement per array and call cost a third of the time, and all that a second thread
+# gained.
 OPTIONS: dict[str, Any] = {
     "nogil": True,
     "fastmath": FASTMATH,

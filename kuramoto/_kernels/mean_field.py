@@ -11,28 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from kuramoto._kernels.boards import gather, publish
-from kuramoto._kernels.drivers import Field, energy_of, place_of
+from kuramoto._kernels.drivers import Field, energy_of, place_of, velocity
 from kuramoto._kernels.jit import by_type, driver, meaning, piece
-from kuramoto._kernels.lanes import (
-    add,
-    load,
-    norm_neutral,
-    normalize,
-    plus,
-    rotate,
-    stimulate,
-    store,
-)
+from kuramoto._kernels.lanes import add, load, normalize, plus, store
 from kuramoto._kernels.team import barrier
 from kuramoto._kernels.tiles import start_of
 from kuramoto._kernels.watch import NoWatch, Watch, looks, note, wants
-
-
-@piece
-def velocity(field: Field, x: Any, mean: Any, at: Any, lane: int) -> Any:
-    """Return ẋ under a given mean field."""
-    y = stimulate(field.stimulus, mean, at[0], at[1], lane)
-    return rotate(field.frequency, norm_neutral(x, y), x, at[1], lane)
 
 
 @piece

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from kuramoto._backend import Array, tiny
-from kuramoto._kernels import build, drivers, unscaled
+from kuramoto._kernels import Watching, build, drivers, steps_watched, unscaled
 from kuramoto._kernels.jit import ready
 from kuramoto._kernels.lanes import TILE, Still, Units
 from kuramoto._kernels.mean_field import mean_field_runge_kutta4
 from kuramoto._kernels.team import MEETING, together, workers
-from kuramoto._kernels.tiles import empty_out, fill, room_for
-from kuramoto._kernels.watch import WATCHED, NoWatch, Watch, rows_between, values
+from kuramoto._kernels.tiles import empty_out, fill, room_for, zeros
+from kuramoto._kernels.watch import WATCHED, NoWatch, Watch, values
 from kuramoto.couplings import MeanField
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import (
@@ -37,7 +37,7 @@ _WORTH_SHARING = 4000.0
 def prepare(model: Kuramoto, stepper: Stepper, x: Array) -> Any:
     """Return a fused run, or NotImplemented where it asks for what no kernel does."""
     plain = type(x) is np.ndarray and x.dtype in (np.float32, np.float64) and x.size > 0
-    if not plain or callable(model.stimulus) or type(stepper) not in _DRIVERS:
+    if not plain or callable(model.stimulus):
         return NotImplemented
     coupling, factor = unscaled(model.coupling)
     layout = build.layout(coupling, float(factor), x)
@@ -45,9 +45,8 @@ def prepare(model: Kuramoto, stepper: Stepper, x: Array) -> Any:
         return NotImplemented
     from kuramoto._kernels import torus  # which derives from what is here
 
-    if torus.sweeps(model, stepper, coupling, x):
-        return torus.Swept(model, stepper, build.scaled(coupling, float(factor), x), x)
-    return Compiled(model, stepper, layout, x)
+    swept = torus.swept(model, stepper, x)
+    return Compiled(model, stepper, layout, x) if swept is None else swept
 
 
 class Compiled:
@@ -79,7 +78,7 @@ class Compiled:
             turn=Still(),
             stimulus=build.stimulus(model, self.tiles, x),
             units=Units(self.real(1), self.real(0.5), self.real(tiny(x))),
-            zero=(self.real(0),) * N,
+            zero=zeros(N, x),
         )
         board = layout.board(drivers.SIDES * (self.size if self.apart else 1))
         self.parts = drivers.Parts(board, self.tiles, field, NoWatch())
@@ -111,19 +110,15 @@ class Compiled:
         velocity = self._emptied(drivers.STAGES, x)
         return Step(new, self._emptied(1, x), (t + steps * dt, velocity))
 
-    def watches(self, names: Iterable[str]) -> bool:
-        """Say whether all these observables can be noted on the way."""
+    def watching(self, names: Iterable[str]) -> Watching | None:
+        """Return what observes all these on the way, if it can."""
         at_hand = isinstance(self.stepper, ProjectedEuler | RungeKutta4)
-        return at_hand and set(names) <= set(WATCHED)
+        return self._watched if at_hand and set(names) <= set(WATCHED) else None
 
-    def watched(
+    def _watched(
         self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
     ) -> tuple[Step, dict[str, np.ndarray]]:
-        """Advance, and observe after the steps whose number is a multiple of `every`.
-
-        `first` is the number of the first step; observables have shape (rows, *batch).
-        """
-        rows = len(rows_between(first, first + steps, every))
+        rows = len(steps_watched(first, steps, every))
         N, tiles = x.shape[-1], len(self.tiles.start) - 1
         table = np.zeros((rows, self.systems, tiles, N + 1), dtype=x.dtype)
         quiet, self.parts = self.parts, self.parts._replace(watch=Watch(table, every, first))

@@ -14,7 +14,7 @@ import numpy as np
 
 from kuramoto._kernels.lanes import TILE
 from kuramoto._kernels.stencil import LatticeBoard
-from kuramoto._kernels.tiles import Tiles, room_for
+from kuramoto._kernels.tiles import Tiles, room_for, zeros
 from kuramoto.couplings import Lattice
 from kuramoto.couplings.kernels import sources
 
@@ -67,15 +67,15 @@ class Cut(NamedTuple):
 def cut(coupling: Lattice, sites: tuple[int, ...]) -> Cut:
     """Choose how the columns of a kernel are cut."""
     flat = (1,) * (3 - coupling.dims)
-    depth, height, width = flat + tuple(sites[-coupling.dims :])
-    size = flat + tuple(int(k) for k in coupling.size)
+    depth, height, width = (*flat, *sites[-coupling.dims :])
+    deep, high, wide = (*flat, *map(int, coupling.size))
     along_row = coupling.dims == 1
-    length = size[2] if along_row else size[1]
+    length = wide if along_row else high
     pieces = -(-length // (_LOADED if along_row else _LONGEST_COLUMN))
     taps = -(-length // pieces)
     outputs = 1 if along_row else min(_OUTPUTS, _LOADED + 1 - taps)
-    channels = coupling.channels or 1
-    return Cut(channels, (depth, height, width), size, along_row, taps, pieces, outputs)  # type: ignore[arg-type]
+    grid, size = (depth, height, width), (deep, high, wide)
+    return Cut(coupling.channels or 1, grid, size, along_row, taps, pieces, outputs)
 
 
 def patches(cut: Cut) -> np.ndarray:
@@ -195,10 +195,6 @@ def lattice_board(coupling: Lattice, cut: Cut, cuts: np.ndarray, x: np.ndarray, 
     own, _ = images(cut, "zero")  # where nothing lies beyond the boundary, rows show once
     beside, beside_start = halo(cut, coupling.boundary)
     length = cut.channels * x.shape[-1] * cut.plane_length
-
-    def zeros(count: int) -> tuple[Any, ...]:
-        return (x.dtype.type(0),) * count
-
     return LatticeBoard(
         planes=room_for(sides * length, x),
         plane_length=cut.plane_length,
@@ -213,7 +209,7 @@ def lattice_board(coupling: Lattice, cut: Cut, cuts: np.ndarray, x: np.ndarray, 
         own=own,
         halo=beside,
         halo_start=beside_start,
-        taps=zeros(cut.taps),
-        outputs=zeros(cut.outputs),
-        window=zeros(cut.outputs + cut.taps - 1),
+        taps=zeros(cut.taps, x),
+        outputs=zeros(cut.outputs, x),
+        window=zeros(cut.outputs + cut.taps - 1, x),
     )

@@ -12,20 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kuramoto._kernels.drivers import Field, Parts
+from kuramoto._kernels.drivers import Field, Parts, velocity, without_last
 from kuramoto._kernels.jit import driver, piece
-from kuramoto._kernels.lanes import (
-    TILE,
-    add,
-    minus,
-    norm_neutral,
-    normalize,
-    plus,
-    put,
-    rotate,
-    scale,
-    stimulate,
-)
+from kuramoto._kernels.lanes import TILE, add, normalize, put
 from kuramoto._kernels.stencil import correlate
 from kuramoto._kernels.team import barrier
 
@@ -113,18 +102,11 @@ def add_force(board: Any, source: Any, plane_length: int, start: int, f: Any, ze
 
 
 @piece
-def velocity(field: Field, y: Any, f: Any, at: Any, lane: int) -> Any:
-    """Return ẋ = Ωy + Proj_y(c + Jy), Jy being in f."""
-    force = stimulate(field.stimulus, load_planes(f, lane, y), at[0], at[1], lane)
-    return rotate(field.frequency, norm_neutral(y, force), y, at[1], lane)
-
-
-@piece
 def stage_row(field: Field, x: Any, y: Any, f: Any, new: Any, ahead: Any, at: Any) -> None:
     """Write x + ahead · velocity(y) of one row; `at` is (system, row, columns)."""
     for lane in range(at[2]):
-        own = load_planes(x, lane, field.zero)
-        k = velocity(field, load_planes(y, lane, own), f, at, lane)
+        own, seen = load_planes(x, lane, field.zero), load_planes(y, lane, field.zero)
+        k = velocity(field, seen, load_planes(f, lane, own), at, lane)
         store_planes(new, lane, add(own, ahead, k))
 
 
@@ -134,9 +116,9 @@ def end_row(field: Field, x: Any, stages: Any, f: Any, new: Any, sizes: Any, at:
     for lane in range(at[2]):
         own = load_planes(x, lane, field.zero)
         third, fourth = load_planes(stages[1], lane, own), load_planes(stages[2], lane, own)
-        k = velocity(field, fourth, f, at, lane)
-        total = plus(plus(load_planes(stages[0], lane, own), plus(third, third)), fourth)
-        end = add(scale(sizes[3], minus(total, own)), sizes[2], k)
+        k = velocity(field, fourth, load_planes(f, lane, own), at, lane)
+        states = load_planes(stages[0], lane, own), third, fourth
+        end = add(without_last(own, states, sizes[3]), sizes[2], k)
         store_planes(new, lane, normalize(end, field.units))
 
 

@@ -40,12 +40,17 @@ def in_order(M: int, least: int = 256) -> Tiles:
     return Tiles(np.arange(M), start)
 
 
+def zeros(count: int, like: np.ndarray) -> tuple[Any, ...]:
+    """Return a tuple of zeros: its length is part of its type, which loops over it unroll by."""
+    return (like.dtype.type(0),) * count
+
+
 def room_for(count: int, like: np.ndarray) -> np.ndarray:
     """Return zeros that begin on a cache line: vectors that straddle two take twice as long."""
     spare = _LINE_BYTES // like.dtype.itemsize
-    zeros = np.zeros(count + spare, dtype=like.dtype)
-    first = -zeros.ctypes.data % _LINE_BYTES // like.dtype.itemsize
-    return zeros[first : first + count]
+    room = np.zeros(count + spare, dtype=like.dtype)
+    first = -room.ctypes.data % _LINE_BYTES // like.dtype.itemsize
+    return room[first : first + count]
 
 
 def tiled(values: np.ndarray, tiles: Tiles) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch.autograd import forward_ad
 
 from kuramoto._backend import Array, is_array, to_numpy
-from kuramoto._kernels import Unwatched, own_name
+from kuramoto._kernels import Unwatched, Watching, own_name
 from kuramoto._modelfile import BUILDERS
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import Step, Stepper
@@ -41,7 +42,7 @@ def _tensors(part: Any) -> list[torch.Tensor]:
     """Return all tensors that a model, or one of its parts, holds."""
     if isinstance(part, torch.Tensor):
         return [part]
-    parts = vars(part).values() if type(part).__module__.startswith("kuramoto.") else ()
+    parts = vars(part).values() if own_name(part) else ()
     return [tensor for value in parts for tensor in _tensors(value)]
 
 
@@ -74,18 +75,25 @@ class Shared:
         step = self.run.advance(t, to_numpy(x), dt, steps, _as_arrays(carry))
         return Step(*(_as_tensors(part) for part in step))
 
-    def watches(self, names: Iterable[str]) -> bool:
-        """Say whether it can observe all these on the way."""
-        return bool(self.run.watches(names))
+    def watching(self, names: Iterable[str]) -> Watching | None:
+        """Return what observes all these on the way, if it can."""
+        watch = self.run.watching(names)
+        return None if watch is None else functools.partial(_watched, watch)
 
-    def watched(
-        self, t: float, x: Array, dt: float, steps: int, carry: Any, every: int, first: int
-    ) -> tuple[Step, dict[str, Any]]:
-        """Advance, and observe after every step whose number is a multiple of `every`."""
-        arrays = to_numpy(x), dt, steps, _as_arrays(carry)
-        step, noted = self.run.watched(t, *arrays, every, first)
-        tensors = Step(*(_as_tensors(part) for part in step))
-        return tensors, {name: torch.from_numpy(values) for name, values in noted.items()}
+
+def _watched(
+    watch: Watching,
+    t: float,
+    x: Array,
+    dt: float,
+    steps: int,
+    carry: Any,
+    every: int,
+    first: int,
+) -> tuple[Step, dict[str, Any]]:
+    step, noted = watch(t, to_numpy(x), dt, steps, _as_arrays(carry), every, first)
+    tensors = Step(*(_as_tensors(part) for part in step))
+    return tensors, {name: torch.from_numpy(values) for name, values in noted.items()}
 
 
 def _as_tensors(value: Any) -> Any:

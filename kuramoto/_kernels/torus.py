@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from kuramoto._backend import Array
-from kuramoto._kernels import drivers, sweep
-from kuramoto._kernels.build import Layout
+from kuramoto._kernels import drivers, sweep, unscaled
+from kuramoto._kernels.build import Layout, scaled
 from kuramoto._kernels.lanes import TILE
 from kuramoto._kernels.numba import Compiled
 from kuramoto._kernels.patches import cut, passes
-from kuramoto._kernels.tiles import Tiles
+from kuramoto._kernels.tiles import Tiles, zeros
 from kuramoto.couplings import Lattice
 from kuramoto.model import Kuramoto
 from kuramoto.steppers import RungeKutta4, Stepper
@@ -22,16 +22,21 @@ from kuramoto.steppers import RungeKutta4, Stepper
 _LARGE = 150_000
 
 
-def sweeps(model: Kuramoto, stepper: Any, coupling: Any, x: Array) -> bool:
-    """Say whether a run is one of those that this is for."""
+def swept(model: Kuramoto, stepper: Stepper, x: Array) -> Swept | None:
+    """Return a run that sweeps, or None where it is none of those that this is for."""
+    coupling, factor = unscaled(model.coupling)
     if type(stepper) is not RungeKutta4 or not isinstance(coupling, Lattice):
-        return False
+        return None
     if coupling.dims != 2 or coupling.channels or coupling.boundary != "periodic":
-        return False
+        return None
     height, width, N = x.shape[-3:]
-    board = torus_board(coupling, x)
-    fits = width <= TILE and board.margin <= width and height >= 4 * board.beyond
-    return bool(fits and height * width * N >= _LARGE)
+    if width > TILE or height * width * N < _LARGE:
+        return None
+    board = torus_board(scaled(coupling, float(factor), x), x)
+    if board.margin > width or height < 4 * board.beyond:
+        return None
+    work = np.full(height, float(width * np.prod(coupling.size)))
+    return Swept(model, stepper, board, work, x)
 
 
 def torus_board(coupling: Lattice, x: Array) -> sweep.TorusBoard:
@@ -41,10 +46,6 @@ def torus_board(coupling: Lattice, x: Array) -> sweep.TorusBoard:
     lag = -(-reach // shape.outputs) * shape.outputs
     seen = shape.outputs + 2 * reach + shape.spare
     columns, senders, offsets, of_plane = passes(coupling, shape, x.shape[-1])
-
-    def zeros(count: int) -> tuple[Any, ...]:
-        return (x.dtype.type(0),) * count
-
     return sweep.TorusBoard(
         height=shape.grid[1],
         width=shape.grid[2],
@@ -58,20 +59,25 @@ def torus_board(coupling: Lattice, x: Array) -> sweep.TorusBoard:
         senders=senders,
         offsets=offsets,
         passes=of_plane,
-        taps=zeros(shape.taps),
-        outputs=zeros(shape.outputs),
-        window=zeros(shape.outputs + shape.taps - 1),
+        taps=zeros(shape.taps, x),
+        outputs=zeros(shape.outputs, x),
+        window=zeros(shape.outputs + shape.taps - 1, x),
     )
 
 
 class Swept(Compiled):
-    """A fused run that sweeps; its tiles are the rows of the grid."""
+    """A fused run that sweeps; its tiles are the rows of the grid, `work` is that of each."""
 
-    def __init__(self, model: Kuramoto, stepper: Stepper, coupling: Lattice, x: Array) -> None:
-        height, width, _ = x.shape[-3:]
-        board = torus_board(coupling, x)
+    def __init__(
+        self,
+        model: Kuramoto,
+        stepper: Stepper,
+        board: sweep.TorusBoard,
+        work: np.ndarray,
+        x: Array,
+    ) -> None:
+        height, width = board.height, board.width
         tiles = Tiles(np.arange(height * width), np.arange(height + 1) * width)
-        work = np.full(height, float(width * np.prod(coupling.size)))
         self.side, self.board = 0, board
         super().__init__(model, stepper, Layout(tiles, lambda sides: board, work), x)
         self.driver = sweep.torus_runge_kutta4
@@ -82,9 +88,8 @@ class Swept(Compiled):
         rings = 3 * N * 2 * board.slots * board.row_length
         return self.systems * 2 * N * plane, N * len(board.outputs) * TILE + rings
 
-    def watches(self, names: Iterable[str]) -> bool:
-        """Say that nothing can be observed on the way: no stage ever sees all of a state."""
-        return not list(names)
+    def watching(self, names: Iterable[str]) -> None:
+        """Return None: no stage ever sees all of a state."""
 
     def _march(self, sizes: Any, steps: int) -> None:
         super()._march(sizes, steps)

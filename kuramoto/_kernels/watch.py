@@ -64,11 +64,6 @@ def note(watch: Watch, step: int, at: Any, total: Any, energy: Any) -> None:
     watch.table[row, at[0], at[1], len(total)] = energy
 
 
-def rows_between(first: int, last: int, every: int) -> list[int]:
-    """Return the numbers of the steps after which something is noted."""
-    return [every * k for k in range(first // every + 1, last // every + 1)]
-
-
 def values(table: np.ndarray, oscillators: int) -> dict[str, np.ndarray]:
     """Return the observables of shape (rows, systems) from sums over tiles."""
     sums = table.sum(axis=2, dtype=np.float64)
