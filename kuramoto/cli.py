@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,6 +143,41 @@ def resume(run: RunFilePath, quiet: Quiet = False) -> None:
         _echo_table(str(run), _summary(run, solution))
 
 
+@app.command(short_help="Run an experiment over a grid of its parameters.")
+def sweep(
+    experiment: ExperimentFile,
+    grid: Annotated[list[str], _out("KEY=VALUES", "Axis: start:stop:count or a,b,c.")] = [],  # noqa: B006
+    seeds: Annotated[int, _out("K", "Runs of every point [default: 1].")] = 1,
+    workers: Annotated[int | None, _out("W", "Processes [default: one per core].")] = None,
+    scheduler: Annotated[str | None, _out("ADDRESS", "Dask scheduler to use instead.")] = None,
+    out: Annotated[
+        Path | None, _out("SWEEP.h5", "File [default: EXPERIMENT_sweep.h5, in this folder].")
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run an experiment at every point of a grid, on several processes or a cluster.
+
+    As in: kuramoto sweep ring.yaml --grid coupling.strength=0:4:41 --seeds 10. KEY is a key of the
+    experiment, below model unless it begins with state or solve; repeat --grid for more axes. Run k
+    of a point adds k to every seed. The same command goes on with what was interrupted or killed.
+
+    Exit codes: 0 all points are done; 1 some failed; 2 bad input; 130 interrupted.
+    """
+    from kuramoto import ensembles
+
+    target = Path(f"{experiment.stem}_sweep.h5") if out is None else out
+    settings: dict[str, Any] = {"scheduler": scheduler, "workers": workers, "overwrite": force}
+    with _resumable(target, "the same command goes on"), warnings.catch_warnings(action="ignore"):
+        axes = ensembles.parse_axes(grid)
+        found = ensembles.sweep(experiment, axes, seeds, out=target, progress=not quiet, **settings)
+    if not quiet:
+        _echo_table(str(target), found.summary())
+    for failure in list(found.failures.values())[:3]:
+        typer.echo(f"kuramoto: failed: {failure}", err=True)
+    raise typer.Exit(1 if found.failures else 0)
+
+
 @app.command(short_help="Say whether an experiment's energy can only fall.")
 def certify(experiment: ExperimentFile) -> None:
     """Say whether the energy of an experiment's model can only fall, why, and up to which step.
@@ -158,9 +194,12 @@ def certify(experiment: ExperimentFile) -> None:
 
 @app.command(short_help="Say what a run file holds and how far it is.")
 def info(run: RunFilePath) -> None:
-    """Say what a run file holds and how far the run has come, also while it goes on."""
-    from kuramoto import storage
+    """Say what a run or sweep file holds and how far it has come, also while it goes on."""
+    from kuramoto import ensembles, storage
 
+    if ensembles.is_sweep(run):
+        _echo_table(str(run), ensembles.open_sweep(run).summary())
+        return
     with storage.open_run(run) as first:
         names = first.names
     for name in names:
@@ -291,17 +330,17 @@ def _echo_table(title: str, lines: Mapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _resumable(path: Path) -> Iterator[None]:
+def _resumable(path: Path, hint: str = "") -> Iterator[None]:
     """Turn Ctrl-C into exit code 130 and, if the run left a file, a line on how to go on."""
     import numpy as np
 
-    before = _identity(path)
+    before, hint = _identity(path), hint or f"continue with: kuramoto resume {path}"
     try:
         # A run that overflows ends with an error that says so; NumPy's warnings would come first.
         with np.errstate(all="ignore"):
             yield
     except KeyboardInterrupt:
-        hint = f"; continue with: kuramoto resume {path}" if _identity(path) != before else ""
+        hint = f"; {hint}" if _identity(path) != before else ""
         typer.echo(f"kuramoto: interrupted{hint}", err=True)
         raise typer.Exit(130) from None
 

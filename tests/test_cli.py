@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import kuramoto as km
+import kuramoto.ensembles
 from kuramoto import cli
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ model: {coupling: {type: mean_field, strength: 1.0}}
 state: {oscillators: 20, dimensions: 3}
 solve: {t1: 2.0, dt: 0.05, save: {every: 4, start: true}, observe: [energy]}
 """
-COMMANDS = ["demo", "run", "resume", "certify", "info", "plot", "animate"]
+COMMANDS = ["demo", "run", "resume", "sweep", "certify", "info", "plot", "animate"]
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -133,6 +134,79 @@ def test_a_stopped_run_is_resumed_to_the_same_end(
     with km.storage.open_run("cut.h5") as cut, km.storage.open_run("whole.h5") as whole:
         np.testing.assert_array_equal(cut.position().x, whole.position().x)
         np.testing.assert_array_equal(cut.times, whole.times)
+
+
+# --- sweeps -------------------------------------------------------------------------------------
+
+HERE = ("--scheduler", "synchronous")
+AXIS = ("--grid", "coupling.strength=0:2:3")
+
+
+def test_a_sweep_is_written_told_and_not_run_twice(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("sweep", trial, *AXIS, "--grid", "solve.t1=1,2", "--seeds", 2, *HERE)
+    code, out, err = call(capsys, *command)
+    assert code == 0
+    assert "/12 points" in err
+    assert "12 done" in out
+    with km.ensembles.open_sweep("small_sweep.h5") as sweep:
+        assert sweep.names == ["coupling.strength", "solve.t1", "seed"]
+        assert sweep.coordinates["coupling.strength"].tolist() == [0, 1, 2]
+        assert sweep.experiment == SMALL
+    before = Path("small_sweep.h5").read_bytes()
+    assert call(capsys, *command, "--quiet") == (0, "", "")
+    assert Path("small_sweep.h5").read_bytes() == before
+    code, out, _ = call(capsys, "info", "small_sweep.h5")
+    assert code == 0
+    assert re.search(r"coupling.strength +3 values, 0, 1, 2\n", out)
+    assert re.search(r"points +12 done\n", out)
+
+
+def test_points_that_fail_are_told_and_end_with_1(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(capsys, "sweep", trial, "--grid", "solve.dt=0.1,9", *HERE)
+    assert code == 1
+    assert "1 done, 1 failed" in out
+    assert "kuramoto: failed: " in err
+    assert "solve.dt = 9" in err
+    assert "Traceback" not in err
+
+
+def test_sweeps_that_cannot_be_are_refused(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "start:stop:count" in refused(capsys, "sweep", trial, "--grid", "coupling.strength=1:2")
+    wrong = ("--grid", "coupling.strenght=1,2")
+    assert "did you mean `strength`" in refused(capsys, "sweep", trial, *wrong, *HERE)
+    assert "an address" in refused(capsys, "sweep", trial, *AXIS, "--scheduler", "somewhere")
+    assert sorted(path.name for path in trial.parent.iterdir()) == ["small.yaml"]
+    call(capsys, "sweep", trial, *AXIS, *HERE, "--quiet")
+    assert "another sweep" in refused(capsys, "sweep", trial, *AXIS, *HERE, "--seeds", 2)
+    assert call(capsys, "sweep", trial, *AXIS, *HERE, "--seeds", 2, "--force", "--quiet")[0] == 0
+
+
+def test_an_interrupted_sweep_goes_on_by_the_same_command(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial.write_text(SMALL.replace("dt: 0.05", "dt: 0.001"))
+    command = ["sweep", str(trial), "--grid", "coupling.strength=0:2:41", *HERE, "--out", "cut.h5"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from kuramoto.cli import main; main()", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while not Path("cut.h5").exists() or km.ensembles.open_sweep("cut.h5").done.sum() < 3:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate()[1]
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted; the same command goes on" in err
+    done = km.ensembles.open_sweep("cut.h5").done
+    assert 3 <= done.sum() < 41
+    assert call(capsys, *command, "--quiet") == (0, "", "")
+    assert km.ensembles.open_sweep("cut.h5").done.all()
 
 
 # --- help ---------------------------------------------------------------------------------------
