@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -376,3 +379,25 @@ def test_a_model_without_a_kernel_may_take_over_a_file(tmp_path):
     final = km.resume(path, model=moving, observe={"t": lambda t, x: t}).final
     expected = km.solve(model, x, **words, compile=False).final
     np.testing.assert_allclose(final, expected, rtol=0, atol=1e-12)
+
+
+DIGEST = """
+import hashlib, numpy as np, kuramoto as km
+x = km.sphere.random_points((512, 160, 2), seed=0)
+model = km.Kuramoto(km.Lattice(np.random.default_rng(0).standard_normal((9, 9)) / 81))
+final = km.solve(model, x, t1=0.2, dt=0.01, compile=True).final
+print(hashlib.sha256(final.tobytes()).hexdigest())
+"""
+
+
+def test_who_compiles_gets_the_numbers_of_who_finds_it_on_disk(tmp_path):
+    """Else a run that was killed, having compiled, could not be resumed bit for bit."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", DIGEST], env=environment, capture_output=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert list(tmp_path.rglob("*.nbc"))
+    assert found[0] == found[1]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import codegen
 from numba.extending import overload
 
 # Sums may be reordered (they must be, to be vectorised); NaN and infinity keep their meaning.
@@ -79,11 +80,40 @@ def meaning(stub: _Function, kind: type) -> Callable[[_Function], _Function]:
     return enter
 
 
-def ready(function: Any, arguments: tuple[Any, ...], what: str) -> None:
-    """Compile `function` for these arguments, or load it; say so on stderr if that takes long."""
+_kept: dict[tuple[Any, tuple[Any, ...]], Any] = {}
+
+
+def ready(function: Any, arguments: tuple[Any, ...], what: str) -> _Function:
+    """Return a driver for arguments of these types, from disk or compiled now.
+
+    Compiling that takes long is announced on stderr.
+    """
     types = tuple(numba.typeof(argument) for argument in arguments)
-    if types in function.overloads:
-        return
+    if (function, types) not in _kept:
+        found = _on_disk(function, types)
+        if found is None:
+            _compile(function, types, what)
+            # Nothing on disk even now: a folder that cannot be written.
+            found = _on_disk(function, types) or function.overloads[types]
+        _kept[function, types] = found
+    entry: _Function = _kept[function, types].entry_point
+    return entry
+
+
+def _on_disk(function: Any, types: tuple[Any, ...]) -> Any:
+    """Load compiled code into an engine of its own; None if there is none.
+
+    What is on disk holds the pieces too, those that were not inlined as functions. An engine that
+    has compiled such a piece by itself takes its name for that copy, which has been optimised once
+    less: other last bits, in the one process that compiled, than in all that come after it.
+    """
+    engine = codegen.JITCPUCodegen(f"kuramoto.{function.__name__}")
+    return function._cache.load_overload(
+        types, function.targetctx.subtarget(_internal_codegen=engine)
+    )
+
+
+def _compile(function: Any, types: tuple[Any, ...], what: str) -> None:
     text = f"kuramoto: compiling {what} (once: it is kept on disk) ...\n"
     notice = threading.Timer(1.0, lambda: (sys.stderr.write(text), sys.stderr.flush()))
     notice.daemon = True

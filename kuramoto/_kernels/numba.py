@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class Compiled:
         M, N = len(layout.tiles.order), x.shape[-1]
         self.systems, self.real = x.size // (M * N), x.dtype.type
         self.driver, self.slots = _driver(model, stepper)
-        self.ready: set[type] = set()
+        self.ready: dict[type, Callable[..., None]] = {}
         self.size, self.apart = _team(self.systems, layout.work * N)
         self.bounds = _fair(layout.work, self.size)
         needed, own = self._memory(N)
@@ -132,17 +132,18 @@ class Compiled:
 
     def _march(self, sizes: Any, steps: int) -> None:
         """Run the driver on all workers."""
-
-        def work(worker: int, size: int, meeting: np.ndarray) -> None:
-            share, scratch = self._share(worker, size), self.scratch[worker]
-            self.driver(self.parts, share, self.state, scratch, sizes, steps, meeting)
-
         what = f"{type(self.model.coupling).__name__} with {type(self.stepper).__name__}"
         own = self._share(0, 1), self.state, self.scratch[0], sizes, steps
         kind = type(self.parts.watch)
         if kind not in self.ready:
-            ready(self.driver, (self.parts, *own, np.zeros(MEETING, dtype=np.int64)), what)
-            self.ready.add(kind)
+            arguments = (self.parts, *own, np.zeros(MEETING, dtype=np.int64))
+            self.ready[kind] = ready(self.driver, arguments, what)
+        drive = self.ready[kind]
+
+        def work(worker: int, size: int, meeting: np.ndarray) -> None:
+            share, scratch = self._share(worker, size), self.scratch[worker]
+            drive(self.parts, share, self.state, scratch, sizes, steps, meeting)
+
         together(work, self.size)
 
     def _share(self, worker: int, size: int) -> drivers.Share:
