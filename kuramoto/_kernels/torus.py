@@ -10,8 +10,8 @@ import numpy as np
 from kuramoto._backend import Array
 from kuramoto._kernels import drivers, sweep, unscaled
 from kuramoto._kernels.build import Layout, scaled
+from kuramoto._kernels.compiled import Compiled
 from kuramoto._kernels.lanes import TILE
-from kuramoto._kernels.numba import Compiled
 from kuramoto._kernels.patches import cut, passes
 from kuramoto._kernels.tiles import Tiles, zeros
 from kuramoto.couplings import Lattice
