@@ -144,7 +144,7 @@ def test_there_is_no_certificate():
         certificate = km.certify(km.Kuramoto(form))
         assert not certificate
         assert certificate.max_step == 0
-        assert "depends on the state (attention)" in certificate.reasons[0]
+        assert "depends on the state" in certificate.reasons[0]
     assert not coupling.symmetric
     assert coupling.lowest_eigenvalue_bound() == -np.inf
 

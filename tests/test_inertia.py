@@ -474,9 +474,7 @@ def test_shapes_and_dtypes_must_fit():
         model.state(single, np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize(
-    "name", ["energy_per_oscillator", "energy_rate", "instantaneous_frequency"]
-)
+@pytest.mark.parametrize("name", ["energy_per_oscillator", "energy_rate"])
 def test_observables_of_vectors_alone_are_refused(name):
     model = km.Inertial(km.MeanField(1.0), mass=1.0)
     with pytest.raises(ValueError, match=rf"{name}' is not defined for Inertial: .* velocities"):

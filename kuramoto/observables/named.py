@@ -49,7 +49,7 @@ OBSERVABLES: dict[str, Callable[[Kuramoto], Observer]] = {
 }
 """Makers of the standard observers: name -> (model -> f(t, x))."""
 
-_OF_VECTORS_ALONE = {"energy_per_oscillator", "energy_rate", "instantaneous_frequency"}
+_OF_VECTORS_ALONE = {"energy_per_oscillator", "energy_rate"}
 """What only makes sense where vectors are all that a state holds."""
 
 
