@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
+
+# Pages show what their code draws, not that kernels were compiled on the way.
+logging.getLogger("kuramoto").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -63,10 +63,8 @@ axes[-1].set_xlabel("time t")
 betas = np.linspace(0.005, 0.2235, 40)
 borders = [theory.chimera_boundaries(b) for b in betas]
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for name, color in (("saddle_node", "#0072B2"), ("hopf", "#D55E00")):
-    ax.plot(
-        betas, [b.get(name, np.nan) for b in borders], color=color, label=name.replace("_", "-")
-    )
+for name, label, color in (("saddle_node", "saddle-node", "#0072B2"), ("hopf", "Hopf", "#D55E00")):
+    ax.plot(betas, [b.get(name, np.nan) for b in borders], color=color, label=label)
 ax.plot([beta] * 3, list(runs), "k+", markersize=9, label="the three runs above")
 ax.set(xlabel="β = π/2 − α", ylabel="A = μ − ν", xlim=(0, 0.24), ylim=(0, 0.4))
 ax.legend(loc="lower right", frameon=False)

@@ -19,7 +19,7 @@ def message(argument: str, must: str, found: str, remedy: str = "") -> str:
     # One line whatever a user's string holds: the command line prints this as it is.
     text = f"Argument `{argument}` must {must}, but {_found(found)}"
     text += f"; {remedy}" if remedy else ""
-    return " ".join(text.split()) + "."
+    return " ".join(text.split()) + ("" if text.endswith("?") else ".")
 
 
 def _found(found: str) -> str:

@@ -7,19 +7,19 @@ concerns only the command that needs it.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import logging
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from kuramoto.solution import Solution, SolveError, Status
-
-if TYPE_CHECKING:
-    from kuramoto.storage import RunFile
+from kuramoto.solution import SolveError
 
 __all__ = ["app", "main"]
 
@@ -33,7 +33,10 @@ app = typer.Typer(
 _EXTRAS = {
     "matplotlib": "plot",
     "PIL": "plot",
+    "networkx": "plot",
     "torch": "nn",
+    "lightning": "nn",
+    "safetensors": "nn",
     "cupy": "gpu",
     "dask": "sweep",
     "distributed": "sweep",
@@ -47,7 +50,20 @@ RunFilePath = Annotated[
     Path, typer.Argument(metavar="RUN.h5", help="File that a run wrote.", show_default=False)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no summary.")]
+
+
+def _hush(quiet: bool) -> bool:
+    """Keep what the library tells by Python's logging, such as that it compiles, to itself."""
+    logging.getLogger("kuramoto").setLevel(logging.ERROR if quiet else logging.NOTSET)
+    return quiet
+
+
+def _quiet(help: str) -> Any:
+    return typer.Option("--quiet", callback=_hush, help=help)
+
+
+Quiet = Annotated[bool, _quiet("Show no progress bar and no summary.")]
+NoBar = Annotated[bool, _quiet("Show no progress bar.")]
 
 
 def _out(metavar: str, help: str) -> Any:
@@ -92,7 +108,7 @@ def kuramoto(
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("."),
     force: Force = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")] = False,
+    quiet: NoBar = False,
 ) -> None:
     """Run two kernels over one fish, to see what the package is for (under half a minute).
 
@@ -120,27 +136,43 @@ def run(
     The file can be read while the run goes on (kuramoto info). A run that was interrupted or
     killed is continued by kuramoto resume, to the same final state bit for bit.
     """
+    from kuramoto import _reports
     from kuramoto import experiment as experiments
 
     trial = experiments.load(experiment)
-    target = Path(experiment.with_suffix(".h5").name) if out is None else out
-    if target.exists() and target.samefile(experiment):
-        raise ValueError(f"Output {target} is the experiment itself; choose another name.")
+    target = _target(experiment, f"{experiment.stem}.h5" if out is None else out)
     with _resumable(target):
         solution = trial.solve(target, progress=not quiet, overwrite=force)
     if not quiet:
-        _echo_table(trial.title or experiment.name, _summary(target, solution))
+        _echo_table(trial.title or experiment.name, _reports.of_solution(target, solution))
+
+
+def _target(experiment: Path, out: str | Path) -> Path:
+    """Return where to write to: not over the experiment, not even by force."""
+    target = Path(out)
+    if target.exists() and experiment.exists() and target.samefile(experiment):
+        raise ValueError(f"Output {target} is the experiment itself; choose another name.")
+    return target
 
 
 @app.command(short_help="Continue a run that was interrupted or killed.")
 def resume(run: RunFilePath, quiet: Quiet = False) -> None:
     """Continue a run that was interrupted or killed; one that is finished stays as it is."""
     import kuramoto
+    from kuramoto import _reports
 
+    _require_run(run, "the same `kuramoto sweep` goes on with it")
     with _resumable(run):
         solution = kuramoto.resume(run, progress=not quiet)
     if not quiet:
-        _echo_table(str(run), _summary(run, solution))
+        _echo_table(str(run), _reports.of_solution(run, solution))
+
+
+def _require_run(path: Path, remedy: str) -> None:
+    from kuramoto import ensembles
+
+    if ensembles.is_sweep(path):
+        raise ValueError(f"File {path} holds a sweep, not a run; {remedy}.")
 
 
 @app.command(short_help="Run an experiment over a grid of its parameters.")
@@ -166,7 +198,7 @@ def sweep(
     """
     from kuramoto import ensembles
 
-    target = Path(f"{experiment.stem}_sweep.h5") if out is None else out
+    target = _target(experiment, f"{experiment.stem}_sweep.h5" if out is None else out)
     settings: dict[str, Any] = {"scheduler": scheduler, "workers": workers, "overwrite": force}
     with _resumable(target, "the same command goes on"), warnings.catch_warnings(action="ignore"):
         axes = ensembles.parse_axes(grid)
@@ -192,22 +224,16 @@ def certify(experiment: ExperimentFile) -> None:
     raise typer.Exit(0 if certificate else 1)
 
 
-@app.command(short_help="Say what a run file holds and how far it is.")
+@app.command(short_help="Say what a run or sweep file holds and how far it is.")
 def info(run: RunFilePath) -> None:
     """Say what a run or sweep file holds and how far it has come, also while it goes on."""
-    from kuramoto import ensembles, storage
+    from kuramoto import _reports
 
-    if ensembles.is_sweep(run):
-        _echo_table(str(run), ensembles.open_sweep(run).summary())
-        return
-    with storage.open_run(run) as first:
-        names = first.names
-    for name in names:
-        with storage.open_run(run, name) as file:
-            _echo_table(f"{run}: {name}" if name else str(run), _description(run, file))
+    for title, lines in _reports.of_file(run):
+        _echo_table(title, lines)
 
 
-@app.command(short_help="Draw a run.")
+@app.command(short_help="Draw a run or a sweep.")
 def plot(
     run: RunFilePath,
     out: Annotated[
@@ -215,7 +241,7 @@ def plot(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Draw a run: snapshots or a space-time picture, and its observables."""
+    """Draw a run, its states and observables, or a sweep, its observables over its parameters."""
     from kuramoto import plotting
 
     typer.echo(f"Wrote {plotting.plot_run(run, out, overwrite=force)}")
@@ -226,99 +252,27 @@ def animate(
     run: RunFilePath,
     out: Annotated[Path | None, _out("FILE.gif", "Animation to write [default: RUN.gif].")] = None,
     force: Force = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
+    quiet: NoBar = False,
 ) -> None:
     """Animate a run as a GIF."""
     from kuramoto import plotting
 
+    _require_run(run, "draw it with `kuramoto plot`")
     typer.echo(f"Wrote {plotting.animate_run(run, out, overwrite=force, progress=not quiet)}")
 
 
-# --- what is said about a run -------------------------------------------------------------------
+def _in_nn(context: typer.Context) -> None:
+    """Hand a command over to kuramoto.nn: by name, because the core knows nothing of it."""
+    commands = importlib.import_module("kuramoto.nn.commands")
+    raise typer.Exit(commands.run(context.info_name, context.args))
 
 
-def _summary(path: Path, solution: Solution) -> dict[str, str]:
-    """Put the outcome of a run into words."""
-    from kuramoto import storage
-
-    statistics = solution.statistics
-    took = f" in {statistics.seconds:.3g} s" if statistics.seconds >= 0 else ""
-    with storage.open_run(path) as file:
-        return {
-            "model": repr(file.model()),
-            "state": _shape(file.settings),
-            "steps": f"{statistics.steps}{took}, {statistics.rejected} rejected",
-            "status": f"{_status(file)} at t = {file.position().t:.6g}",
-            **_last_values(solution.times, solution.observed),
-            "written": f"{path}, {_count(len(solution.times))}",
-        }
+for _name, _does in {"train": "Train a network.", "evaluate": "Score a trained network."}.items():
+    _as_it_is = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(_name, short_help=_does, add_help_option=False, context_settings=_as_it_is)(_in_nn)
 
 
-def _description(path: Path, file: RunFile) -> dict[str, str]:
-    """Put the contents of a run file into words."""
-    settings, position = file.settings, file.position()
-    lines = {
-        "title": _title(file.experiment),
-        "model": _model(file),
-        "state": _shape(settings),
-        "status": f"{_status(file)} at t = {position.t:.6g} of {settings['t1']:.6g}",
-        "steps": f"{position.step}, {position.rejected} rejected",
-        "settings": _settings(settings),
-        "saved": _count(file.rows),
-        **_last_values(file.times, file.observed),
-        "versions": ", ".join(f"{name} {version}" for name, version in file.versions.items()),
-    }
-    if file.status in (Status.RUNNING, Status.INTERRUPTED) and file.names == [""]:
-        lines["continue"] = f"kuramoto resume {path}"
-    return {name: line for name, line in lines.items() if line}
-
-
-def _count(states: int) -> str:
-    return f"{states} state{'s' * (states != 1)}"
-
-
-def _status(file: RunFile) -> str:
-    words = {Status.RUNNING: "running, or killed", Status.MAX_STEPS: "stopped at max_steps"}
-    return words.get(file.status, str(file.status))
-
-
-def _title(experiment: str | None) -> str:
-    from kuramoto import experiment as experiments
-
-    if experiment is None:
-        return ""
-    with contextlib.suppress(experiments.ExperimentError):
-        return experiments.loads(experiment).title
-    return ""
-
-
-def _model(file: RunFile) -> str:
-    try:
-        return repr(file.model())
-    except ValueError as error:  # a part that files cannot hold
-        return str(error)
-
-
-def _shape(settings: Mapping[str, Any]) -> str:
-    return f"{tuple(settings['shape'])}, {settings['dtype']} on {settings['backend']}"
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    plain = {name: settings[name] for name in ("t0", "t1", "dt", "seed", "max_steps")}
-    words = [f"{name} = {value:g}" for name, value in plain.items() if value is not None]
-    return ", ".join([*words, settings["stepper"]["type"], settings["controller"]["type"]])
-
-
-def _last_values(times: Any, observed: Mapping[str, Any]) -> dict[str, str]:
-    """Spell the last value of every observable."""
-    import numpy as np
-
-    from kuramoto._backend import to_numpy
-
-    if not len(times):
-        return {}
-    rows = {name: np.asarray(to_numpy(values[-1:]))[0] for name, values in observed.items()}
-    return {name: np.array2string(row, precision=6, threshold=8) for name, row in rows.items()}
+# --- how a command ends -------------------------------------------------------------------------
 
 
 def _echo_table(title: str, lines: Mapping[str, str]) -> None:
@@ -326,15 +280,13 @@ def _echo_table(title: str, lines: Mapping[str, str]) -> None:
     typer.echo("\n".join([title, *(f"  {name:<{width}}  {line}" for name, line in lines.items())]))
 
 
-# --- how a command ends -------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def _resumable(path: Path, hint: str = "") -> Iterator[None]:
     """Turn Ctrl-C into exit code 130 and, if the run left a file, a line on how to go on."""
     import numpy as np
 
-    before, hint = _identity(path), hint or f"continue with: kuramoto resume {path}"
+    before = _identity(path)
+    hint = hint or f"continue with: kuramoto resume {shlex.quote(str(path))}"
     try:
         # A run that overflows ends with an error that says so; NumPy's warnings would come first.
         with np.errstate(all="ignore"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -82,6 +83,17 @@ def test_the_progress_bar_is_on_stderr_and_quiet_says_nothing(
     assert "%" not in out
     code, out, err = call(capsys, "run", trial, "--out", "b.h5", "--quiet")
     assert (code, out, err) == (0, "", "")
+
+
+def test_quiet_keeps_the_librarys_notices_back(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notices = logging.getLogger("kuramoto._kernels.jit")
+    for command in (["run", trial], ["sweep", trial, *HERE], ["animate", "small.h5"]):
+        call(capsys, *command, "--quiet")
+        assert not notices.isEnabledFor(logging.WARNING)
+        call(capsys, *command, "--force")
+        assert notices.isEnabledFor(logging.WARNING)
 
 
 def test_certify_tells_by_its_exit_code(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,6 +186,22 @@ def test_points_that_fail_are_told_and_end_with_1(
     assert "kuramoto: failed: " in err
     assert "solve.dt = 9" in err
     assert "Traceback" not in err
+    out = call(capsys, "info", "small_sweep.h5")[1]
+    assert re.search(r"failed +.*small.yaml at solve.dt = 9", out)
+    one = ("--grid", "coupling.strength=2", "--out", "one.h5")
+    out = call(capsys, "sweep", trial, *one, *HERE)[1]
+    assert re.search(r"coupling.strength +1 value, 2\n", out)
+
+
+def test_what_is_for_runs_says_what_is_for_sweeps(
+    trial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(capsys, "sweep", trial, *AXIS, *HERE, "--quiet")
+    before = Path("small_sweep.h5").read_bytes()
+    assert "same `kuramoto sweep` goes on" in refused(capsys, "resume", "small_sweep.h5")
+    assert "draw it with `kuramoto plot`" in refused(capsys, "animate", "small_sweep.h5")
+    assert Path("small_sweep.h5").read_bytes() == before
+    assert call(capsys, "plot", "small_sweep.h5")[0] == 0
 
 
 def test_sweeps_that_cannot_be_are_refused(trial: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -304,7 +332,8 @@ def test_wrong_words_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> 
 def test_force_never_replaces_the_experiment(
     trial: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "the experiment itself" in refused(capsys, "run", trial, "--out", trial, "--force")
+    for command in (["run", trial], ["sweep", trial, *AXIS, *HERE]):
+        assert "experiment itself" in refused(capsys, *command, "--out", trial, "--force")
     assert trial.read_text() == SMALL
 
 
@@ -326,6 +355,15 @@ def test_a_missing_extra_is_named_with_its_remedy(
     monkeypatch.delitem(sys.modules, "kuramoto.plotting", raising=False)
     monkeypatch.delattr(km, "plotting", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert 'pip install "kuramoto-spheres[plot]"' in refused(capsys, "plot", "small.h5")
+
+
+def test_networkx_is_named_with_its_remedy(
+    trial: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.write_text(SMALL.replace("type: mean_field", "type: graph, kind: ring"))
+    call(capsys, "run", trial, "--quiet")
+    monkeypatch.setitem(sys.modules, "networkx", None)
     assert 'pip install "kuramoto-spheres[plot]"' in refused(capsys, "plot", "small.h5")
 
 

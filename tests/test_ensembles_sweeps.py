@@ -270,7 +270,10 @@ def test_two_do_not_write_one_file(tmp_path):
         with pytest.raises(BlockingIOError, match="being written by another process") as caught:
             swept(out, observe={"runs": Runs()})
         one_line(caught)
+        with pytest.raises(BlockingIOError, match="being written by another process"):
+            swept(out, seeds=3, overwrite=True)  # not even by force: its points would be lost
     assert swept(out, observe={"runs": Runs()}).done.all()
+    assert swept(out, seeds=3, overwrite=True).done.all()
 
 
 def test_a_full_disk_costs_no_finished_point(tmp_path, monkeypatch):

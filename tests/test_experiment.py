@@ -339,6 +339,17 @@ def test_every_word_is_documented() -> None:
         assert documented, f"{word} of {where} is not in the documentation of kuramoto.experiment"
 
 
+def test_the_title_is_read_from_any_text() -> None:
+    for text, title in (
+        ("experiment: 1\ntitle: Größe\nmodel: none", "Größe"),
+        ("experiment: 1", ""),
+        ("title: [", ""),
+        ("[1, 2]", ""),
+        (None, ""),
+    ):
+        assert km.experiment.title_of(text) == title
+
+
 def test_a_missing_experiment_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"none\.yaml"):
         load(tmp_path / "none.yaml")

@@ -56,7 +56,9 @@ FLOORS = [
     "ensembles",
     "plotting",
     "demo",
+    "_reports",
     "cli",
+    "__main__",
 ]
 HEAVY = ["torch", "numba", "cupy", "h5py", "dask", "matplotlib", "scipy", "yaml", "typer"]
 

@@ -167,6 +167,29 @@ def test_the_exponent_is_that_of_the_discrete_flow(dt: float) -> None:
     assert abs(expected + K) == pytest.approx(K * z**4 / 120, rel=abs(z))
 
 
+@pytest.mark.parametrize("seed", [0, 1, None])
+def test_what_does_not_move_has_no_exponents_whatever_the_seeds(seed: int | None) -> None:
+    """Even if x0 was drawn from the seed of the disturbances: those have a stream of their own."""
+    x0, still = sphere.random_points((3, 3), seed=0), km.Kuramoto(km.MeanField(0.0))
+    found = lyapunov.exponents(still, x0, k=6, t1=1.0, dt=0.1, seed=seed)
+    np.testing.assert_allclose(found.values, 0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("M", [2, 7])
+@pytest.mark.parametrize("K", [-1.0, 0.5, 2.0])
+def test_synchrony_of_a_mean_field_has_0_once_and_minus_K(M: int, K: float) -> None:
+    model, x0 = km.Kuramoto(km.MeanField(K), km.Rotation([0.7])), np.tile([0.6, 0.8], (M, 1))
+    found = lyapunov.exponents(model, x0, k=M, t1=24.0, dt=0.02, burn_in=20.0, every=5)
+    expected = np.sort([0.0] + [-K] * (M - 1))[::-1]
+    np.testing.assert_allclose(found.values, expected, rtol=0, atol=1e-6)
+
+
+def test_steps_must_be_few_enough_to_count() -> None:
+    model, x0 = km.Kuramoto(km.MeanField(1.0)), np.tile([1.0, 0.0], (3, 1))
+    with pytest.raises(ValueError, match="`dt` must be long enough to count the steps"):
+        lyapunov.exponents(model, x0, k=1, t1=1.0, dt=1e-320)
+
+
 # --- agreement: chaos, measured in other ways ---------------------------------------------------
 
 
@@ -177,7 +200,8 @@ def test_chaos_agrees_with_two_trajectories() -> None:
     found = lyapunov.exponents(model, x0, k=1, t1=steps * dt, dt=dt, burn_in=10.0)
     assert found.values[0] > 0.2
     stepper, x, d0, growth = km.RungeKutta4(), x0, 1e-7, []
-    kick = sphere.to_tangent(x, np.random.default_rng(0).standard_normal((1, *x.shape))[0])
+    first = np.random.default_rng(0).spawn(1)[0].standard_normal(x.shape)  # as `exponents` has it
+    kick = sphere.to_tangent(x, first)
     y = sphere.exp(x, d0 * kick / np.linalg.norm(kick))
     for step in range(steps):
         x, y = (stepper.step(model, step * dt, z, dt, None).x for z in (x, y))

@@ -342,3 +342,36 @@ def test_bad_input_is_told_in_one_line(call, message: str) -> None:
 def test_no_coupling_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="`coupling` must be a Coupling or a matrix of weights"):
         observables.local_order_parameter(PAIR, "ring")
+
+
+@pytest.mark.parametrize(
+    "f", [observables.order_parameter, observables.mean_vector, observables.nematic_order]
+)
+def test_lists_are_taken_and_shapes_checked(f) -> None:
+    square = [[1, 0], [0, 1]]
+    np.testing.assert_array_equal(f(square), f(np.eye(2)))
+    for x, axes in (([1.0, 0.0], 1), (square, 2), (np.zeros((0, 2)), 1)):
+        with pytest.raises(ValueError, match=rf"`x` must have shape .* {axes} site axes, but has"):
+            f(x, axes)
+    with pytest.raises(ValueError, match="`site_ndim` must be a whole number of at least 1"):
+        f(square, 0)
+    with pytest.raises(TypeError, match="`x` must be an array or nested lists of numbers"):
+        f("x")
+
+
+def test_other_observables_take_lists() -> None:
+    square, run = [[1.0, 0.0], [0.0, 1.0]], [[[1.0, 0.0]], [[0.0, 1.0]]]
+    assert observables.daido_order_parameter(square, 2) == pytest.approx(0)
+    assert observables.weighted_order_parameter(square, [3.0, 4.0]) == pytest.approx(5 / 7)
+    np.testing.assert_allclose(observables.population_order_parameters(square, [0, 1]), [1, 1])
+    np.testing.assert_allclose(observables.local_order_parameter(square, np.eye(2)), [1, 1])
+    np.testing.assert_allclose(observables.mean_frequencies([0, 1], run), [np.pi / 2])
+    np.testing.assert_allclose(observables.phase_locking_value(run), [[1.0]])
+    np.testing.assert_array_equal(observables.frequency_clusters([1.0, 0.0], 0.1), [1, 0])
+    with pytest.raises(ValueError, match="`frequencies` must be an array of finite numbers"):
+        observables.frequency_clusters([], 0.1)
+
+
+def test_one_name_is_no_list_of_names() -> None:
+    with pytest.raises(TypeError, match=r"`names` must be a list of names, .* pass \['energy'\]"):
+        observables.standard("energy", km.Kuramoto(km.MeanField(1.0)))

@@ -268,7 +268,15 @@ ONE, SPACE = np.ones((1, 3, 2)), np.ones((4, 3, 3))
         ),
         (
             lambda: observables.strength_of_incoherence(np.ones((3, 2)), 1, 0.1),
-            r"`states` must have shape \(S, \*batch, M, N\) with S ≥ 1, but has shape \(3, 2\)",
+            r"`states` must have shape \(S, \*batch, \*sites, N\), but has shape \(3, 2\)",
+        ),
+        (
+            lambda: observables.strength_of_incoherence(np.ones((0, 3, 2)), 1, 0.1),
+            r"`states` must hold at least one, but has shape \(0, 3, 2\)",
+        ),
+        (
+            lambda: observables.phase_locking_value(np.ones((3, 2))),
+            r"`states` must have shape \(S, \*batch, \*sites, N\), but has shape \(3, 2\)",
         ),
         (
             lambda: observables.strength_of_incoherence(ONE, 3, 0.0),

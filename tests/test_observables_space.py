@@ -251,7 +251,7 @@ FLAT = np.ones((4, 2))
         (
             ValueError,
             lambda: observables.correlation_function(FLAT, km.Dense(np.eye(3))),
-            r"`coupling` must have the 4 oscillators given, but it has sites \(3,\)",
+            r"`where` must have the 4 oscillators given, but it has sites \(3,\)",
         ),
         (
             ValueError,

@@ -157,6 +157,14 @@ def test_a_batch_shows_its_first_member() -> None:
     assert figure.get_supxlabel() == "colour: phase; first member of the batch"
 
 
+def test_order_is_that_of_the_whole_lattice_not_of_the_slice_shown() -> None:
+    run = solved((2, 4, 5, 6, 2), km.Lattice(np.ones((3, 3, 3)) / 27))
+    figure = plotting.figure_run(run, site_ndim=3)
+    whole = km.observables.order_parameter(run.states[:, 0], 3)
+    assert np.allclose(figure.axes[-1].lines[0].get_ydata(), whole)
+    assert "first member of the batch; middle slice" in figure.get_supxlabel()
+
+
 def test_observables_are_curves_and_vectors_are_not() -> None:
     model = km.Kuramoto(km.MeanField(1.0))
     observe = {"energy": lambda t, x: km.energy(model, x), "mean": lambda t, x: x.mean(axis=0)}

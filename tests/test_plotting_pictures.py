@@ -80,7 +80,22 @@ def test_the_far_side_of_a_sphere_is_pale_and_the_arrow_is_the_mean() -> None:
     ax.figure.draw_without_rendering()
     opacity = points.get_facecolors()[:, 3]  # from far to near
     assert opacity[0] < opacity[1] == opacity[2] == 1.0
-    assert np.allclose(np.array(ax.lines[-1].get_data_3d())[:, 1], x.mean(axis=0))
+    (arrow,) = (drawn for drawn in ax.collections if drawn is not points)
+    assert np.allclose(arrow._segments3d[0], [x.mean(axis=0), [0, 0, 0]])
+
+
+def test_no_point_is_seen_beyond_the_outline() -> None:
+    ax = axes(projection="3d")
+    plotting.draw_sphere(ax, np.eye(3))
+    ax.figure.draw_without_rendering()
+
+    def seen(points: np.ndarray) -> np.ndarray:
+        x, y, _, w = ax.get_proj() @ np.column_stack([points, np.ones(len(points))]).T
+        return np.hypot(x / w, y / w)
+
+    outline = seen(np.array(ax.lines[0].get_data_3d()).T)
+    assert np.ptp(outline) < 1e-9 * outline[0]
+    assert seen(km.sphere.random_points((2000, 3), seed=0)).max() <= outline[0] * (1 + 1e-9)
 
 
 def test_a_sphere_shows_paths() -> None:
@@ -116,6 +131,16 @@ def test_neighbours_lie_closer_than_others() -> None:
     apart = np.linalg.norm(at[:, None] - at, axis=-1)
     near = np.array([apart[i, (i + 1) % 12] for i in range(12)])
     assert near.max() < apart[0, 6] / 2
+
+
+def test_a_ring_is_drawn_round_and_a_grid_flat() -> None:
+    ring = plotting.network_positions(graphs.ring(60))
+    radius = np.linalg.norm(ring - ring.mean(axis=0), axis=-1)
+    assert radius.min() > 0.9 * radius.max()
+    grid = plotting.network_positions(graphs.lattice((6, 9), periodic=False)).reshape(6, 9, 2)
+    for bonds in (np.diff(grid, axis=0), np.diff(grid, axis=1)):
+        ways = bonds / np.linalg.norm(bonds, axis=-1, keepdims=True)
+        assert (ways @ ways[0, 0] > 0.9).all()
 
 
 def test_stronger_couplings_are_darker() -> None:
@@ -270,15 +295,61 @@ def test_a_sweep_over_two_parameters_is_a_map(tmp_path: Path) -> None:
     ],
 )
 def test_a_theory_is_shown_only_where_it_holds(change: tuple[str, str], known: bool) -> None:
-    sweep = SimpleNamespace(
-        experiment=TEXT.replace(*change),
-        names=["coupling.strength", "seed"],
-        coordinates={"coupling.strength": np.array([0.0, 1.0])},
-    )
-    found = plotting.sweeps.known_theory(sweep)
+    axis = "coupling.strength"
+    sweep = SimpleNamespace(experiment=TEXT.replace(*change), grid={axis: [0.0, 1.0]})
+    found = plotting.sweeps.known_theory(sweep, axis)
     assert (found is not None) is known
     if found is not None:
         assert 0 <= found(np.array([3.0]))[0] <= 1
+
+
+@pytest.mark.parametrize(
+    ("axis", "fixed", "known"),
+    [
+        ("model.coupling.strength", {}, 0.5),
+        ("coupling.strength", {"frequency.width": [0.1]}, 0.1),
+        ("frequency.width", {"coupling.strength": [2.0]}, None),
+        ("coupling.strength", {"state.dimensions": [3]}, None),
+        ("coupling.strength", {"inertia.mass": [1.0]}, None),
+        ("coupling.strength", {"frequency.type": ["planes"]}, None),
+    ],
+)
+def test_a_theory_is_that_of_the_points_shown(axis: str, fixed: dict, known: float | None) -> None:
+    sweep = SimpleNamespace(experiment=TEXT, grid={axis: [0.5, 1.0], **fixed})
+    found = plotting.sweeps.known_theory(sweep, axis)
+    assert (found is None) is (known is None)
+    if known is not None:
+        expected = theory.order_parameter(np.array([0.7, 3.0]), km.frequencies.lorentzian(0, known))
+        assert np.allclose(found(np.array([0.7, 3.0])), expected)
+
+
+def test_axes_in_any_order_are_drawn_in_theirs(tmp_path: Path) -> None:
+    grid = {"coupling.strength": [2.0, 0.0, 1.0], "frequency.width": [0.5, 0.1]}
+    with ensembles.open_sweep(swept(tmp_path / "sweep.h5", grid)) as sweep:
+        mesh = plotting.figure_sweep(sweep).axes[0].collections[0]
+        means = sweep.observed["order_parameter"][..., 2:].mean(axis=(2, 3))
+    assert np.allclose(mesh.get_array(), means[[1, 2, 0]][:, [1, 0]].T)
+
+
+def test_animations_have_captions_without_marks() -> None:
+    model = km.Kuramoto(km.Lattice(np.ones((3, 3)), "zero"))
+    lattice = plotting.Panel(np.zeros(1), vortex_pair()[None], model=model)
+    points = km.sphere.random_points((1, 5, 3), seed=0)
+    sphere = plotting.Panel(np.zeros(1), points, model=km.Kuramoto(km.MeanField(1.0)))
+    for panel, mark in ((lattice, "circles: vortices"), (sphere, "arrow: mean")):
+        assert mark in plotting.panel.caption_of([panel])
+        assert mark not in plotting.panel.caption_of([panel], moving=True)
+
+
+def test_a_picture_has_the_title_of_its_experiment(tmp_path: Path) -> None:
+    text = TEXT.replace("model:", "title: Größe\nmodel:", 1)
+    path = swept(tmp_path / "sweep.h5", {"coupling.strength": [1.0, 2.0]}, text=text)
+    assert plotting.files._figure_of(path).get_suptitle() == "Größe"
+    experiment.loads(text).solve(tmp_path / "run.h5")
+    (part,) = plotting.files._figure_of(tmp_path / "run.h5").subfigs
+    assert part.get_suptitle() == "Größe"
+    untitled = saved(tmp_path / "untitled.h5", km.MeanField(1.0), (5, 2))
+    assert plotting.files._figure_of(untitled).subfigs[0].get_suptitle() == "untitled.h5"
 
 
 def test_a_sweep_with_nothing_finished_is_refused() -> None:

@@ -370,3 +370,26 @@ def test_a_rotation_that_is_no_symmetry_is_refused() -> None:
     blocks = np.broadcast_to(np.diag([1.0, 0.5, 2.0]), (3, 3, 3, 3))
     with pytest.raises(ValueError, match="`rotation` must leave the model as it is"):
         stability.spectrum(km.Kuramoto(km.Dense(blocks.copy())), x, rotation=about_x3)
+
+
+@pytest.mark.parametrize("M", [1, 2, 5])
+@pytest.mark.parametrize("N", [2, 3, 4, 5, 6, 7])
+def test_symmetries_are_counted_for_few_oscillators_too(N: int, M: int) -> None:
+    """One state of one oscillator has too few equations: what holds there by accident is none."""
+    x, planes = sphere.random_points((M, N), seed=0), N // 2
+    for model, count in (
+        (km.Kuramoto(km.MeanField(1.0)), N * (N - 1) // 2),
+        (km.Kuramoto(km.MeanField(1.0), stimulus=np.ones(N)), (N - 1) * (N - 2) // 2),
+        (km.Kuramoto(km.MeanField(1.0), km.Rotation(1.0 + np.arange(planes))), planes),
+        (km.Kuramoto(km.MeanField(1.0), km.Rotation(np.ones(planes))), planes**2),
+    ):
+        assert len(stability.symmetries(model, x)) == count
+
+
+def test_lists_and_strings() -> None:
+    np.testing.assert_allclose(stability.tangent_basis([0.0, 1.0]), [[1.0], [0.0]])
+    with pytest.raises(TypeError, match="`x` must be an array or nested lists of numbers"):
+        stability.tangent_basis("x")
+    model = km.Kuramoto(km.MeanField(1.0))
+    with pytest.raises(TypeError, match="`rotation` must be an array or nested lists of numbers"):
+        stability.spectrum(model, aligned(3, 2), rotation=[["a", "b"], ["c", "d"]])

@@ -288,8 +288,19 @@ def test_couplings_that_fit_any_size_need_one() -> None:
     np.testing.assert_allclose(
         stability.transverse_exponents(model, 4), [0, -3, -3, -3], atol=1e-12
     )
-    with pytest.raises(ValueError, match="`sites` must be given"):
+    assert not np.signbit(stability.transverse_exponents(model, 4).imag).any()
+    with pytest.raises(ValueError, match=r"`M` must hold the sizes of 1 site axes .* but is None"):
         stability.transverse_exponents(model)
+    with pytest.raises(ValueError, match="`M` must be a whole number of at least 1, but is 0"):
+        stability.transverse_exponents(model, 0)
+    with pytest.raises(TypeError, match="`M` must be a whole number"):
+        stability.transverse_exponents(model, "4")
+    with pytest.raises(ValueError, match=r"`M` must be \(3,\) for this coupling, but is 4"):
+        stability.transverse_exponents(km.Kuramoto(km.Dense(np.eye(3))), 4)
+    grid = km.Kuramoto(km.Lattice(np.ones((3, 3))))
+    assert stability.transverse_exponents(grid, (3, 4)).shape == (12,)
+    with pytest.raises(ValueError, match=r"`M` must hold the sizes of 2 site axes .* but is 3"):
+        stability.transverse_exponents(grid, 3)
 
 
 def test_the_function_of_mu_gives_every_network() -> None:
@@ -371,10 +382,12 @@ def test_coupled_rossler_systems_synchronise_in_a_window() -> None:
 
 def test_master_stability_refuses() -> None:
     eye = np.eye(2)
-    with pytest.raises(ValueError, match="`inner_coupling` must be a finite square matrix"):
+    with pytest.raises(ValueError, match="`inner_coupling` must be a square matrix"):
         stability.master_stability(eye, np.ones(2), [0.0])
     with pytest.raises(ValueError, match=r"`jacobian` must have shape \(2, 2\)"):
         stability.master_stability(np.eye(3), eye, [0.0])
+    with pytest.raises(ValueError, match="`jacobian` must be finite, but holds NaN"):
+        stability.master_stability(np.full((2, 2), np.nan), eye, [0.0])
     with pytest.raises(TypeError, match="`jacobian` must be a square matrix of numbers"):
         stability.master_stability("F", eye, [0.0])
     with pytest.raises(ValueError, match="`mus` must be finite numbers"):
@@ -393,3 +406,39 @@ def test_transverse_exponents_refuse() -> None:
     ):
         with pytest.raises(ValueError, match=f"identical oscillators coupled by numbers.*{why}"):
             stability.transverse_exponents(model, 2)
+
+
+def test_the_first_kick_moves_a_state_drawn_from_the_same_seed() -> None:
+    """Nothing else moves it: in one step without coupling the state is x0 and two kicks."""
+    x0 = sphere.random_points((50, 2), seed=0)
+    loop = stability.hysteresis(
+        lambda K: km.Kuramoto(km.MeanField(0.0)),
+        [1.0],
+        x0,
+        t1=1.0,
+        dt=1.0,
+        observe=lambda t, x: sphere.distance(x, x0).max(axis=-1),
+        perturbation=0.01,
+        seed=0,
+    )
+    assert loop.forward[0] > 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "match"),
+    [
+        ({"make_model": 3}, TypeError, "`make_model` must be a function from a value to a model"),
+        ({"perturbation": -1.0}, ValueError, "`perturbation` must be at least 0, but is -1"),
+    ],
+)
+def test_hysteresis_refuses_these_too(change, kind, match) -> None:
+    arguments = {"make_model": lambda K: km.Kuramoto(km.MeanField(K)), "values": [1.0], "t1": 1.0}
+    with pytest.raises(kind, match=match):
+        stability.hysteresis(x0=sphere.random_points((3, 2), seed=0), **(arguments | change))
+
+
+@pytest.mark.parametrize("shape", [5, "ab", (5, 0), (2.5, 2)])
+def test_shapes_of_samples_are_checked(shape) -> None:
+    model = km.Kuramoto(km.MeanField(1.0))
+    with pytest.raises((TypeError, ValueError), match="`shape` must be"):
+        stability.basin_sizes(model, lambda x: x[:, 0, 0], shape=shape, t1=1.0)

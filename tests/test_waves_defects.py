@@ -285,3 +285,15 @@ def test_every_library_gives_the_same(xp, to_backend, dtype):
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_more_bad_input_is_named():
+    with pytest.raises(ValueError, match="`x` must be finite, but holds NaN"):
+        waves.vortex_count(np.full((3, 3, 2), np.nan))
+    pair = waves.Defects(np.array([[2.5, 0.5], [0.5, 0.5]]), np.array([1, -1]))
+    with pytest.raises(ValueError, match=r"`shape` must be \(rows, columns\) .* but is 'ab'"):
+        waves.track_defects([pair], shape="ab")
+    with pytest.raises(ValueError, match=r"`shape` must be .* around all positions, .* \(2, 2\)"):
+        waves.track_defects([pair], shape=(2, 2))
+    x = km.sphere.random_points((2, 4, 4, 2), seed=0)
+    assert len(waves.track_defects(x.tolist()).frames) == 2

@@ -82,7 +82,7 @@ def test_phase_velocity_of_a_plane_wave():
     velocity = waves.phase_velocity(before, after, dt)
     expected = omega * k / (k @ k)
     np.testing.assert_allclose(velocity, np.broadcast_to(expected, velocity.shape), rtol=1e-12)
-    np.testing.assert_allclose(waves.instantaneous_frequency(before, after, dt), -omega)
+    np.testing.assert_allclose(waves.frequency_between(before, after, dt), -omega)
     back = waves.phase_velocity(after, before, dt, reach=1)
     np.testing.assert_allclose(back, -velocity, rtol=1e-12)
     noon = waves.phase_velocity(*(phase.from_phases(np.zeros((4, 4)) + a) for a in (0, 1)), dt)
@@ -189,7 +189,7 @@ FUNCTIONS = {
     "gradient_norm": waves.gradient_norm,
     "leading_plane": waves.leading_plane,
     "to_plane": waves.to_plane,
-    "frequency": lambda x: waves.instantaneous_frequency(x[:3, ...], x[3:, ...], 0.5),
+    "frequency": lambda x: waves.frequency_between(x[:3, ...], x[3:, ...], 0.5),
     "velocity": lambda x: waves.phase_velocity(x[:3, ...], x[3:, ...], 0.5, "open"),
 }
 
@@ -242,7 +242,7 @@ def test_every_library_gives_the_same(xp, to_backend, name, N, dtype):
             r"`after` must have the shape of `before` \(4, 2\), but has shape \(5, 2\)",
         ),
         (
-            lambda: waves.instantaneous_frequency(np.ones((4, 2)), np.ones((4, 2)), 0),
+            lambda: waves.frequency_between(np.ones((4, 2)), np.ones((4, 2)), 0),
             r"`dt` must be a positive number, but is 0",
         ),
         (lambda: waves.leading_plane(np.ones((3, 1))), r"N of at least 2, but has shape \(3, 1\)"),
@@ -256,4 +256,4 @@ def test_bad_input_is_named(call, match):
 def test_dtypes_are_not_mixed():
     x = np.ones((4, 2))
     with pytest.raises(TypeError, match="`before` and `after` must share one dtype"):
-        waves.instantaneous_frequency(x, x.astype(np.float32), 1.0)
+        waves.frequency_between(x, x.astype(np.float32), 1.0)

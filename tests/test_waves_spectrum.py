@@ -199,3 +199,44 @@ def test_bad_input_is_named(call, match):
 def test_a_region_is_of_booleans():
     with pytest.raises(TypeError, match="`where` must be an array of Booleans"):
         waves.dominant_wave(np.ones((4, 4, 2)), 1.0, where=np.ones(4))
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_clean_waves_are_found_on_any_grid_in_any_direction(seed):
+    """Also where the highest bin is at the edge of the spectrum: k and ω stay in [−π, π]."""
+    rng = np.random.default_rng(seed)
+    grid, frames = tuple(rng.integers(4, 14, rng.integers(1, 3))), int(rng.integers(4, 30))
+    k, turn, dt = rng.uniform(-3.1, 3.1, len(grid)), rng.uniform(-3.1, 3.1), rng.uniform(0.1, 3)
+    found = waves.dominant_wave(wave(frames, grid, k, turn / dt, dt), dt)
+    np.testing.assert_allclose(found.k, k, atol=1e-10)
+    np.testing.assert_allclose(found.omega * dt, turn, atol=1e-10)
+    np.testing.assert_allclose(found.speed, abs(turn / dt) / np.linalg.norm(k), rtol=1e-9)
+
+
+@pytest.mark.parametrize("turns", [0.1, 0.5, 1.3])
+def test_less_than_a_turn_is_enough(turns):
+    omega = 2 * np.pi * turns / 24
+    found = waves.dominant_wave(wave(24, (7, 18), (1.1, -0.4), omega, 1.0), 1.0)
+    assert found.speed == pytest.approx(omega / np.hypot(1.1, 0.4), rel=1e-9)
+
+
+def test_a_mean_takes_part_of_a_wave_along():
+    """As the docstring of `moving` says; whole turns lose nothing."""
+
+    def error(turns):
+        omega = 2 * np.pi * turns / 40
+        found = waves.dominant_wave(wave(40, (9, 12), (1.1, -0.4), omega, 1.0), 1.0, moving=True)
+        return abs(found.omega / omega - 1)
+
+    assert max(error(turns) for turns in (1, 2, 3)) < 1e-9
+    assert 0.005 < error(1.3) < 0.02
+    assert 0.4 < error(0.5) < 0.6
+    assert max(error(turns) for turns in (3.25, 3.5, 3.75)) < 2e-3
+
+
+def test_a_pattern_at_rest_does_not_move():
+    still = np.tile(km.sphere.random_points((8, 8, 2), seed=0), (20, 1, 1, 1))
+    found = waves.dominant_wave(still, 1.0)
+    assert found.omega == found.speed == 0
+    np.testing.assert_array_equal(found.direction, 0)

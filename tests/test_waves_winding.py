@@ -143,3 +143,26 @@ def test_bad_input_is_named():
         waves.twisted_state(4, 1.5)
     with pytest.raises(ValueError, match="`sites` must be a whole number of at least 1"):
         waves.twisted_state(0, 1)
+
+
+def test_sizes_and_turns_of_any_kind():
+    expected = waves.twisted_state((5, 6), (1, -2))
+    np.testing.assert_array_equal(waves.twisted_state([5, 6], np.array([1, -2])), expected)
+    np.testing.assert_array_equal(waves.twisted_state(np.int64(5), 7), waves.twisted_state(5, 2))
+    np.testing.assert_allclose(waves.twisted_state(5, -3), waves.twisted_state(5, 2), atol=1e-15)
+    with pytest.raises(TypeError, match="`q` must be a whole number"):
+        waves.twisted_state(5, "a")
+    with pytest.raises(TypeError, match="`sites` must be a whole number"):
+        waves.twisted_state(5.0, 1)
+    with pytest.raises(ValueError, match="`sites` must be a whole number of at least 1, but is -3"):
+        waves.twisted_state(-3, 1)
+
+
+def test_what_is_not_finite_has_no_winding():
+    x = waves.twisted_state((5, 6), (1, 2))
+    x[0, 0, 0] = np.nan
+    for call in (waves.winding_number, waves.winding_numbers):
+        with pytest.raises(ValueError, match="`x` must be finite, but holds NaN or infinity"):
+            call(x)
+    with pytest.raises(ValueError, match="`plane` must be finite"):
+        waves.winding_number(km.sphere.random_points((5, 3), seed=0), plane=np.full((2, 3), np.nan))

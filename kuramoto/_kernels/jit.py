@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +29,8 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "_nrt": False,
 }
+
+_logger = logging.getLogger(__name__)
 
 piece = numba.njit(**OPTIONS)
 """Decorator of the parts that drivers are made of: compiled into whoever calls them."""
@@ -86,7 +88,8 @@ _kept: dict[tuple[Any, tuple[Any, ...]], Any] = {}
 def ready(function: Any, arguments: tuple[Any, ...], what: str) -> _Function:
     """Return a driver for arguments of these types, from disk or compiled now.
 
-    Compiling that takes long is announced on stderr.
+    Compiling that takes long is announced as a warning to Python's logging, which prints it on
+    stderr unless told otherwise.
     """
     types = tuple(numba.typeof(argument) for argument in arguments)
     if (function, types) not in _kept:
@@ -114,8 +117,8 @@ def _on_disk(function: Any, types: tuple[Any, ...]) -> Any:
 
 
 def _compile(function: Any, types: tuple[Any, ...], what: str) -> None:
-    text = f"kuramoto: compiling {what} (once: it is kept on disk) ...\n"
-    notice = threading.Timer(1.0, lambda: (sys.stderr.write(text), sys.stderr.flush()))
+    text = f"kuramoto: compiling {what} (once: it is kept on disk) ..."
+    notice = threading.Timer(1.0, _logger.warning, [text])
     notice.daemon = True
     notice.start()
     try:

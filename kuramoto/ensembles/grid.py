@@ -16,7 +16,7 @@ from kuramoto.ensembles.point import Point
 from kuramoto.experiment import Experiment
 from kuramoto.experiment.schema import ExperimentError, parse, show
 
-__all__ = ["Grid", "checked_axes", "parse_axes"]
+__all__ = ["Grid", "checked_axes", "parse_axes", "put"]
 
 _SECTIONS = ("model", "state", "solve")
 _STEP = re.compile(r"\w+(\[\d+\])*")
@@ -69,7 +69,7 @@ class Grid:
         content = copy.deepcopy(self._content)
         try:
             for name, value in values.items():
-                _put(content, name, value)
+                put(content, name, value)
         except ExperimentError as error:
             raise ExperimentError(f"{source}: {error}") from None
         # JSON is YAML: every text stands in quotation marks, every number keeps its digits.
@@ -112,7 +112,7 @@ def _located(name: str) -> list[str | int]:
     return keys if keys[0] in _SECTIONS else ["model", *keys]
 
 
-def _put(content: Any, name: str, value: Any) -> None:
+def put(content: Any, name: str, value: Any) -> None:
     """Put a value into the content of an experiment; mappings on the way that lack are made."""
     *way, last = _located(name)
     place = content

@@ -169,15 +169,14 @@ class Sweep:
 
     def summary(self) -> dict[str, str]:
         """Put into words what the file holds and how far it is."""
-        counts = {word: int((self.status == word).sum()) for word in ("done", "failed", "pending")}
-        axes = {
-            name: f"{len(values)} values, {_span(values)}" for name, values in self.grid.items()
-        }
-        rows = self.times.shape[-1]
+        status, rows = self.status, self.times.shape[-1]
+        counts = {word: int((status == word).sum()) for word in ("done", "failed", "pending")}
+        why = next(iter(self.failures.values()), "")
         return {
-            **axes,
+            **{name: _span(values) for name, values in self.grid.items()},
             "seeds": str(self.seeds),
             "points": ", ".join(f"{n} {word}" for word, n in counts.items() if n),
+            **({"failed": why} if why else {}),
             "observed": f"{', '.join(self.observables) or 'nothing'}, at {rows} times",
             "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
         }
@@ -203,7 +202,8 @@ class Sweep:
 def _span(values: list[Any]) -> str:
     """Spell the values of an axis, or its ends where there are many."""
     words = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
-    return ", ".join(words) if len(words) <= 4 else f"{words[0]} to {words[-1]}"
+    span = ", ".join(words) if len(words) <= 4 else f"{words[0]} to {words[-1]}"
+    return f"{len(words)} value{'s' * (len(words) != 1)}, {span}"
 
 
 def _done(file: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,9 @@ Runner = Callable[[Iterable[Point]], Iterator[Outcome]]
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_REPLACE = 15
 _SECONDS_WITHOUT_WORKERS = 60
+# Dask itself takes others too, and finds what is wrong with them when a client is half made.
+_ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+:\d+|inproc://\S+")
+_ONE_THREAD = {"NUMBA_NUM_THREADS": 1, "OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1}
 _POINTS_AHEAD = 2  # per thread of the cluster: one runs, one is at hand
 
 
@@ -36,7 +40,7 @@ def runner(scheduler: str | None, workers: int | None, retries: int) -> Iterator
     if scheduler == "synchronous":
         yield lambda points: map(run_point, points)
         return
-    if scheduler is not None and "://" not in scheduler:
+    if scheduler is not None and not _ADDRESS.fullmatch(scheduler):
         must = "be synchronous or an address such as tcp://127.0.0.1:8786"
         raise invalid("scheduler", must, repr(scheduler))
     with contextlib.ExitStack() as stack:
@@ -52,8 +56,6 @@ def _connected(scheduler: Any) -> Any:
     distributed = _distributed()
     try:
         return distributed.Client(scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
-    except ValueError:  # its own words on an address that is none
-        raise
     except Exception:  # nobody is there, or somebody who speaks another language
         remedy = "start one with `dask scheduler`, or leave the address out"
         raise ConnectionError(f"No Dask scheduler answers at {scheduler}; {remedy}.") from None
@@ -65,9 +67,8 @@ def _local_cluster(workers: int | None, retries: int) -> Iterator[Any]:
     distributed = _distributed()  # first: it brings the settings that are changed here
     import dask
 
-    one_thread = {"NUMBA_NUM_THREADS": 1, "OMP_NUM_THREADS": 1}
     settings = {
-        "distributed.nanny.pre-spawn-environ": {**one_thread, "MKL_NUM_THREADS": 1},
+        "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
         "distributed.scheduler.allowed-failures": retries,
         # A worker is given one point at a time: a death tells which point was to blame.
         "distributed.scheduler.worker-saturation": 1.0,

@@ -77,6 +77,7 @@ class SweepWriter:
         """
         path = Path(out)
         if not continues(path, header, overwrite=overwrite):
+            _require_idle(path)
             return cls(path, header, _published(path, _skeleton(header), overwrite=overwrite))
         writer = cls(path, header, _reopened(path))
         for left in path.parent.glob(f".{path.name}.*.part"):  # by a process killed at growing
@@ -285,6 +286,13 @@ def _published(
     finally:
         temporary.unlink(missing_ok=True)
     return file
+
+
+def _require_idle(path: Path) -> None:
+    """Raise if another process writes a sweep there: its points would be lost."""
+    if is_sweep(path):
+        with contextlib.suppress(PermissionError):  # a file that may be replaced, not written
+            _reopened(path).close()
 
 
 def _reopened(path: Path) -> Any:

@@ -104,7 +104,7 @@ from kuramoto.model import Kuramoto
 from kuramoto.solution import Solution
 from kuramoto.solve import solve
 
-__all__ = ["Experiment", "ExperimentError", "load", "loads"]
+__all__ = ["Experiment", "ExperimentError", "load", "loads", "title_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,3 +284,17 @@ def loads(text: str, base: str | Path = ".", *, source: str = "experiment") -> E
         raise ExperimentError(f"{source}{glue}{error}") from None
     parts = {name: top[name] for name in ("model", "state", "solve")}
     return Experiment(top.get("title", ""), source, text, Path(base), parts)
+
+
+def title_of(text: str | None) -> str:
+    """Return the title in the text of an experiment; empty if there is none.
+
+    Examples
+    --------
+    >>> title_of("title: A mean field")
+    'A mean field'
+    """
+    with contextlib.suppress(ExperimentError):
+        content = parse(text or "")
+        return str(content.get("title") or "") if isinstance(content, dict) else ""
+    return ""

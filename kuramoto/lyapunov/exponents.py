@@ -117,7 +117,7 @@ def exponents(
     require_plain(model)
     if model.noise:
         raise invalid("model", "be without noise", f"has noise {model.noise:g}")
-    clock = _clock(t0, t1, dt, burn_in, every)
+    clock = clock_of(t0, t1, dt, burn_in, every)
     x = model.require_state(x0, "x0", clock.t0)
     V = _disturbances(model, x, whole_number("k", k, least=1), seed)
     return _run(_Variational(model), clock, _join(x, V), progress)
@@ -175,7 +175,7 @@ class _Variational:
 
 
 @dataclass(frozen=True)
-class _Clock:
+class Clock:
     """When to stand still: after every so many steps of one size, the last stretch maybe less."""
 
     t0: float
@@ -191,16 +191,19 @@ class _Clock:
                 yield step, min(self.every, end - step)
 
 
-def _clock(t0: Any, t1: Any, dt: Any, burn_in: Any, every: Any) -> _Clock:
+def clock_of(t0: Any, t1: Any, dt: Any, burn_in: Any, every: Any = 1) -> Clock:
+    """Return the clock of a run, or raise saying which of its numbers is out of range."""
     t0, t1, dt = real_number("t0", t0), real_number("t1", t1), real_number("dt", dt, positive=True)
     burn_in, span = real_number("burn_in", burn_in), t1 - t0
     if span <= 0:
         raise invalid("t1", f"be after t0 = {t0:g}", f"{t1:g}")
     if not 0 <= burn_in < span:
         raise invalid("burn_in", f"be from 0 to below t1 - t0 = {span:g}", f"{burn_in:g}")
+    if not span / dt < 2**53:
+        raise invalid("dt", f"be long enough to count the steps in t1 - t0 = {span:g}", f"{dt:g}")
     steps = math.ceil(span / dt * (1 - 1e-12))
     first = min(steps - 1, round(burn_in / span * steps))
-    return _Clock(t0, span / steps, steps, first, whole_number("every", every, least=1))
+    return Clock(t0, span / steps, steps, first, whole_number("every", every, least=1))
 
 
 def _disturbances(model: Kuramoto, x: Array, k: int, seed: int | None) -> Array:
@@ -209,7 +212,8 @@ def _disturbances(model: Kuramoto, x: Array, k: int, seed: int | None) -> Array:
     most = math.prod(x.shape[axes:-1]) * (x.shape[-1] - 1)
     if k > most:
         raise invalid("k", f"be at most M (N - 1) = {most}", f"{k}")
-    normal = np.random.default_rng(seed).standard_normal((k, *x.shape))
+    # A stream of its own: x drawn from the same seed would be parallel to the first disturbance.
+    normal = np.random.default_rng(seed).spawn(1)[0].standard_normal((k, *x.shape))
     return _orthonormal(sphere.to_tangent(x, from_numpy(normal, x)), axes)[0]
 
 
@@ -227,7 +231,7 @@ def _join(x: Array, V: Array) -> Array:
     return array_namespace(x).concat([x[None, ...], V], axis=0)
 
 
-def _run(system: _Variational, clock: _Clock, joint: Array, progress: bool) -> Exponents:
+def _run(system: _Variational, clock: Clock, joint: Array, progress: bool) -> Exponents:
     xp, stepper = array_namespace(joint), RungeKutta4()
     axes = -1 - system.model.coupling.site_ndim
     batch, rows = tuple(joint.shape[1:axes]), []
@@ -259,7 +263,7 @@ def _require_finite(total: Array, t: float) -> None:
         )
 
 
-def _with_bar(clock: _Clock, progress: bool) -> Iterator[tuple[int, int]]:
+def _with_bar(clock: Clock, progress: bool) -> Iterator[tuple[int, int]]:
     from tqdm import tqdm
 
     layout = "{desc}{percentage:3.0f}%|{bar}| t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"

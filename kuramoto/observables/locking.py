@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, tiny
 from kuramoto._check import invalid, nearest, whole_number
 from kuramoto.observables.running import Moments
-from kuramoto.observables.shapes import flat_sites, require_planar
+from kuramoto.observables.shapes import flat_sites, require_planar, require_rows
 
 __all__ = [
     "Correlation",
@@ -22,7 +22,39 @@ __all__ = [
 Signal = str | Callable[[Array], Array] | None
 
 
-class PhaseLocking:
+class _OverPairs:
+    """Moments of rows gathered from states as they come: what both matrices are made of."""
+
+    def __init__(self, site_ndim: int) -> None:
+        self.site_ndim = whole_number("site_ndim", site_ndim, least=1)
+        self._moments, self._time, self._dimensions = Moments(), math.nan, 0
+
+    def __call__(self, t: float, x: Array) -> int:
+        """Take the state x at time t; return how many there have been."""
+        if t != self._time:
+            self.update(x)
+            self._time = t
+        return self._moments.count
+
+    def update(self, x: Array) -> None:
+        """Take a state of shape (*batch, *sites, N)."""
+        signals = self._signals(x)
+        self._dimensions = signals.shape[-1]
+        self._moments.add(_row(flat_sites(signals, self.site_ndim)))
+
+    def _signals(self, x: Array) -> Array:
+        """Return what is correlated, (*batch, *sites, D): the vectors themselves."""
+        return x
+
+    def _over(self, states: Any) -> Self:
+        """Take a whole run, row by row."""
+        states = require_rows(states)
+        for row in range(states.shape[0]):
+            self.update(states[row, ...])
+        return self
+
+
+class PhaseLocking(_OverPairs):
     """The matrix of phase locking values from states as they come; see `phase_locking_value`.
 
     An observer that `solve` can call: it returns the number of states taken, and ignores a second
@@ -45,20 +77,7 @@ class PhaseLocking:
     """
 
     def __init__(self, site_ndim: int = 1) -> None:
-        self.site_ndim = whole_number("site_ndim", site_ndim, least=1)
-        self._moments, self._time, self._dimensions = Moments(), math.nan, 0
-
-    def __call__(self, t: float, x: Array) -> int:
-        """Take the state x at time t; return how many there have been."""
-        if t != self._time:
-            self.update(x)
-            self._time = t
-        return self._moments.count
-
-    def update(self, x: Array) -> None:
-        """Take a state of shape (*batch, *sites, N)."""
-        self._dimensions = x.shape[-1]
-        self._moments.add(_row(flat_sites(x, self.site_ndim)))
+        super().__init__(site_ndim)
 
     def value(self) -> Array:
         """Return the phase locking values so far, shape (*batch, M, M)."""
@@ -106,10 +125,7 @@ def phase_locking_value(states: Any, site_ndim: int = 1) -> Array:
            [1., 1., 0.],
            [0., 0., 1.]])
     """
-    locking = PhaseLocking(site_ndim)
-    for row in range(states.shape[0]):
-        locking.update(states[row, ...])
-    return locking.value()
+    return PhaseLocking(site_ndim)._over(states).value()
 
 
 def _row(x: Array) -> Array:
@@ -136,7 +152,7 @@ def _best_rotation(A: Array) -> Array:
     return xp.sum(sizes[..., :-1], axis=-1) + xp.sign(xp.linalg.det(A)) * sizes[..., -1]
 
 
-class Correlation:
+class Correlation(_OverPairs):
     """Functional connectivity from states as they come; see `functional_connectivity`.
 
     An observer that `solve` can call: it returns the number of states taken, and ignores a second
@@ -165,21 +181,8 @@ class Correlation:
         if not (signal is None or callable(signal) or named):
             must = f"be one of {', '.join(known)}, or a function of x"
             raise invalid("signal", must, repr(signal), nearest(str(signal), known))
-        self.signal, self.site_ndim = signal, whole_number("site_ndim", site_ndim, least=1)
-        self._moments, self._time, self._dimensions = Moments(), math.nan, 0
-
-    def __call__(self, t: float, x: Array) -> int:
-        """Take the state x at time t; return how many there have been."""
-        if t != self._time:
-            self.update(x)
-            self._time = t
-        return self._moments.count
-
-    def update(self, x: Array) -> None:
-        """Take a state of shape (*batch, *sites, N)."""
-        signals = self._signals(x)
-        self._dimensions = signals.shape[-1]
-        self._moments.add(_row(flat_sites(signals, self.site_ndim)))
+        super().__init__(site_ndim)
+        self.signal = signal
 
     def value(self) -> Array:
         """Return the correlations so far, shape (*batch, M, M)."""
@@ -246,7 +249,4 @@ def functional_connectivity(states: Any, signal: Signal = None, site_ndim: int =
     array([[1. , 0.5],
            [0.5, 1. ]])
     """
-    correlation = Correlation(signal, site_ndim)
-    for row in range(states.shape[0]):
-        correlation.update(states[row, ...])
-    return correlation.value()
+    return Correlation(signal, site_ndim)._over(states).value()

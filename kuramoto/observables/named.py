@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kuramoto._backend import Array
-from kuramoto._check import nearest
+from kuramoto._check import nearest, wrong_type
 from kuramoto.energy import energy_rate
 from kuramoto.model import Kuramoto
 from kuramoto.observables.energies import energy_per_oscillator
@@ -95,6 +95,8 @@ def standard(names: Iterable[str], model: Kuramoto) -> dict[str, Observer]:
     ValueError
         If a name is not known (the nearest known one is suggested), or does not apply to a model
         whose oscillators carry more than vectors.
+    TypeError
+        If `names` is a single string.
 
     Examples
     --------
@@ -103,6 +105,8 @@ def standard(names: Iterable[str], model: Kuramoto) -> dict[str, Observer]:
     >>> observers["energy"](0.0, np.array([[1.0, 0.0], [1.0, 0.0]]))
     np.float64(-2.0)
     """
+    if isinstance(names, str):
+        raise wrong_type("names", "be a list of names", names, f"pass [{names!r}]")
     found: dict[str, Observer] = {}
     for name in names:
         if name not in OBSERVABLES:

@@ -44,6 +44,7 @@ class Neighbourhood:
 
     def order(self, x: Array) -> Array:
         """Return r_i = ‖Σ_j |J_ij| x_j‖₂ / Σ_j |J_ij|, shape (*batch, *sites)."""
+        x = as_array(x, "x")
         pull = sphere.norm(self.coupling(x))[..., 0]
         total = self.total(x)
         # Lonely oscillators: their pull is rounding at most, and so is what is returned.
@@ -61,19 +62,19 @@ class Neighbourhood:
         return from_numpy(self._totals[sites], x)
 
 
-def as_coupling(value: Any) -> Linear:
+def as_coupling(value: Any, argument: str = "coupling") -> Linear:
     """Return a coupling, or a matrix of weights as one."""
     if is_coupling(value):
         if isinstance(value, Linear):
             return value
         remedy = "pass a matrix of weights"
-        raise wrong_type("coupling", "be one of kuramoto's own couplings", value, remedy)
+        raise wrong_type(argument, "be one of kuramoto's own couplings", value, remedy)
     if is_array(value) or isinstance(value, list | tuple):
         return Dense(value)
     try:
         return Sparse(value)
     except TypeError:
-        raise wrong_type("coupling", "be a Coupling or a matrix of weights", value) from None
+        raise wrong_type(argument, "be a Coupling or a matrix of weights", value) from None
 
 
 @singledispatch
@@ -206,15 +207,15 @@ def bonds(coupling: Any) -> Entries:
     return _added_up(Entries(low, high, ordered), coupling.sites[0] if coupling.sites else 1)
 
 
-def adjacency(coupling: Any, sites: tuple[int, ...]) -> Any:
+def adjacency(coupling: Any, sites: tuple[int, ...], argument: str = "coupling") -> Any:
     """Return who is joined to whom as a SciPy matrix of ones, (M, M), links taken both ways."""
     from scipy import sparse
 
-    coupling = as_coupling(coupling)
+    coupling = as_coupling(coupling, argument)
     M = int(np.prod(sites))
     if coupling.sites not in (None, sites):
         must = f"have the {M} oscillators given"
-        raise invalid("coupling", must, f"it has sites {coupling.sites}")
+        raise invalid(argument, must, f"it has sites {coupling.sites}")
     if coupling.sites is None:
         coupling = Dense(coupling.to_dense(sites))
     found = _added_up(entries(coupling), M)

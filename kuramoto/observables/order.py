@@ -10,7 +10,7 @@ from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, as_array, from_numpy, to_numpy
 from kuramoto._check import invalid, whole_number
 from kuramoto.observables.neighbourhood import Neighbourhood
-from kuramoto.observables.shapes import flat_sites, require_planar
+from kuramoto.observables.shapes import flat_sites, require_planar, require_sites
 
 __all__ = [
     "daido_order_parameter",
@@ -36,6 +36,11 @@ def order_parameter(x: Array, site_ndim: int = 1) -> Array:
     Returns
     -------
     array, shape (*batch,)
+
+    Raises
+    ------
+    ValueError
+        If x has fewer axes, or no oscillators.
 
     References
     ----------
@@ -71,8 +76,8 @@ def mean_vector(x: Array, site_ndim: int = 1) -> Array:
     >>> mean_vector(np.array([[1.0, 0.0], [0.0, 1.0]]))
     array([0.5, 0.5])
     """
-    axes = tuple(range(-1 - site_ndim, -1))
-    return array_namespace(x).mean(x, axis=axes)
+    x = require_sites(x, site_ndim)
+    return array_namespace(x).mean(x, axis=tuple(range(-1 - site_ndim, -1)))
 
 
 def weighted_order_parameter(x: Array, weights: Any) -> Array:
@@ -108,7 +113,7 @@ def weighted_order_parameter(x: Array, weights: Any) -> Array:
     >>> float(weighted_order_parameter(x, [3.0, 1.0]))
     0.5
     """
-    values = to_numpy(as_array(weights, "weights"))
+    x, values = as_array(x, "x"), to_numpy(as_array(weights, "weights"))
     sites = tuple(x.shape[x.ndim - 1 - values.ndim : -1])
     if values.ndim == 0 or values.shape != sites:
         must = f"have the shape of the sites of x, of shape {tuple(x.shape)}"
@@ -186,7 +191,7 @@ def population_order_parameters(x: Array, labels: Any) -> Array:
     >>> population_order_parameters(x, [0, 0, 1, 1]).round(12)
     array([1., 0.])
     """
-    labels = np.asarray(to_numpy(labels))
+    x, labels = as_array(x, "x"), np.asarray(to_numpy(labels))
     if labels.shape != tuple(x.shape[-2:-1]) or labels.dtype.kind not in "iu":
         must = f"hold one whole number for each oscillator of x, of shape {tuple(x.shape)}"
         raise invalid("labels", must, f"has shape {labels.shape} and dtype {labels.dtype}")
@@ -231,7 +236,7 @@ def daido_order_parameter(x: Array, order: int, site_ndim: int = 1) -> Array:
     >>> daido_order_parameter(x, 1).round(12), daido_order_parameter(x, 2).round(12)
     (np.float64(0.0), np.float64(1.0))
     """
-    require_planar(x, "for N > 2 there is `nematic_order`")
+    x = require_planar(x, "for N > 2 there is `nematic_order`")
     power = whole_number("order", order, least=1)
     square, product = (x[..., 0], x[..., 1]), None
     while power:
@@ -277,6 +282,7 @@ def nematic_tensor(x: Array, site_ndim: int = 1) -> Array:
     array([[ 1.,  0.],
            [ 0., -1.]])
     """
+    x = require_sites(x, site_ndim)
     xp, N = array_namespace(x), x.shape[-1]
     if N < 2:
         raise invalid("x", "have N of at least 2 as its last axis", f"has shape {tuple(x.shape)}")
@@ -306,4 +312,5 @@ def nematic_order(x: Array, site_ndim: int = 1) -> Array:
     >>> float(nematic_order(np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])))
     1.0
     """
-    return array_namespace(x).linalg.eigvalsh(nematic_tensor(x, site_ndim))[..., -1]
+    Q = nematic_tensor(x, site_ndim)
+    return array_namespace(Q).linalg.eigvalsh(Q)[..., -1]

@@ -13,6 +13,7 @@ from kuramoto._backend import Array, array_namespace, as_array, integers_like, t
 from kuramoto._check import invalid, real_number
 from kuramoto.model import Kuramoto
 from kuramoto.observables.neighbourhood import adjacency
+from kuramoto.observables.shapes import cross, require_rows
 
 __all__ = [
     "MeanFrequency",
@@ -71,7 +72,7 @@ def instantaneous_frequency(model: Kuramoto, x: Array, t: float = 0.0) -> Array:
     """
     vectors, velocity = _motion(model, x, t)
     if vectors.shape[-1] == 2:
-        return _cross(vectors, velocity)
+        return cross(vectors, velocity)
     return sphere.norm(velocity)[..., 0]
 
 
@@ -228,6 +229,7 @@ def mean_frequencies(times: Any, states: Any) -> Array:
     times = to_numpy(as_array(times, "times"))
     if times.ndim != 1 or len(times) < 2:
         raise invalid("times", "hold at least two", f"has shape {times.shape}")
+    states = require_rows(states)
     if len(times) != states.shape[0]:
         raise invalid("states", f"be one for each of {len(times)} times", f"{states.shape[0]}")
     if not (np.diff(times) > 0).all():
@@ -241,12 +243,8 @@ def mean_frequencies(times: Any, states: Any) -> Array:
 def _turn(x: Array, y: Array) -> Array:
     """Return the angle from x to y: in (−π, π] for N = 2, in [0, π] for N > 2."""
     if x.shape[-1] == 2:
-        return array_namespace(x).atan2(_cross(x, y), sphere.dot(x, y)[..., 0])
+        return array_namespace(x).atan2(cross(x, y), sphere.dot(x, y)[..., 0])
     return sphere.distance(x, y)
-
-
-def _cross(x: Array, y: Array) -> Array:
-    return x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]
 
 
 def frequency_clusters(frequencies: Array, tolerance: float, coupling: Any = None) -> Array:
@@ -285,8 +283,9 @@ def frequency_clusters(frequencies: Array, tolerance: float, coupling: Any = Non
     array([1, 0, 1, 0])
     """
     tolerance = real_number("tolerance", tolerance, positive=True)
-    values = to_numpy(as_array(frequencies, "frequencies"))
-    if values.ndim == 0 or not np.isfinite(values).all():
+    frequencies = as_array(frequencies, "frequencies")
+    values = to_numpy(frequencies)
+    if not values.ndim or not values.size or not np.isfinite(values).all():
         raise invalid("frequencies", "be an array of finite numbers", f"{values!s:.60}")
     ndim = values.ndim if coupling is None else getattr(coupling, "site_ndim", 1)
     sites = values.shape[values.ndim - ndim :]

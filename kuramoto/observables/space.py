@@ -22,6 +22,7 @@ from kuramoto.couplings import Lattice
 from kuramoto.couplings.base import is_coupling
 from kuramoto.observables.neighbourhood import adjacency
 from kuramoto.observables.order import mean_vector
+from kuramoto.observables.shapes import require_sites
 
 __all__ = ["CorrelationFunction", "correlation_function", "correlation_length", "grid_correlation"]
 
@@ -68,6 +69,7 @@ def grid_correlation(x: Array, lattice: Lattice, *, connected: bool = False) -> 
     >>> (grid_correlation(x, km.Lattice([1.0, 0.0, 1.0])) + 0.0).round(12)
     array([ 1.,  0., -1.,  0.])
     """
+    x = as_array(x, "x")
     _require_grid(x, lattice)
     xp, grid = array_namespace(x), tuple(x.shape[x.ndim - 1 - lattice.dims : -1])
     axes = tuple(range(x.ndim - 1 - lattice.dims, x.ndim - 1))
@@ -157,7 +159,7 @@ def correlation_function(
     >>> distance, (value + 0.0).round(6)
     (array([0., 1., 2., 3., 4.]), array([ 1.      ,  0.707107,  0.      , -0.707107, -1.      ]))
     """
-    edges = _edges(bins)
+    x, edges = require_sites(x), _edges(bins)
     if isinstance(where, Lattice):
         sums, pairs, lengths = _on_grid(x, where, edges)
     else:
@@ -246,7 +248,7 @@ def _distances(x: Array, where: Any) -> np.ndarray:
         if getattr(where, "site_ndim", 1) != 1:
             must = "be a Lattice, a coupling of M oscillators or distances"
             raise wrong_type("where", must, where)
-        return np.asarray(csgraph.shortest_path(adjacency(where, (M,)), unweighted=True))
+        return np.asarray(csgraph.shortest_path(adjacency(where, (M,), "where"), unweighted=True))
     distance = to_numpy(as_array(where, "where")).astype(np.float64)
     if distance.shape != (M, M) or not (distance >= 0).all():
         must = f"hold distances ≥ 0 of shape {(M, M)}"

@@ -7,6 +7,7 @@ from typing import Any
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, as_array
 from kuramoto._check import invalid, real_number, whole_number
+from kuramoto.observables.shapes import require_rows
 
 __all__ = ["chimera_index", "metastability", "strength_of_incoherence"]
 
@@ -129,9 +130,10 @@ def strength_of_incoherence(states: Any, bins: int, threshold: float) -> Array:
     """
     bins = whole_number("bins", bins, least=1)
     threshold = real_number("threshold", threshold, positive=True)
+    states = require_rows(states)
     shape = tuple(states.shape)
-    if len(shape) < 3 or shape[0] < 1:
-        raise invalid("states", "have shape (S, *batch, M, N) with S ≥ 1", f"has shape {shape}")
+    if shape[0] < 1:
+        raise invalid("states", "hold at least one", f"has shape {shape}")
     if shape[-2] % bins:
         raise invalid("bins", f"divide M = {shape[-2]}", f"{bins}")
     spread = sum(_spread(states[row, ...], bins) for row in range(shape[0])) / shape[0]

@@ -44,7 +44,8 @@ def draw_defects(ax: Any, found: Any) -> list[Any]:
     for sign, face in ((1, "black"), (-1, "white")):
         rows, columns = found.positions[found.charges * sign > 0].T
         style = {"s": 22, "facecolors": face, "edgecolors": ["black", "white"][sign > 0]}
-        marks.append(ax.scatter(columns, rows, linewidths=1.0, **style))
+        # Whole, also where the lattice ends.
+        marks.append(ax.scatter(columns, rows, linewidths=1.0, clip_on=False, **style))
     return marks
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from kuramoto import ensembles, storage
 from kuramoto._check import invalid
 from kuramoto._outputs import require_free, temporary_name
+from kuramoto.experiment import title_of
 from kuramoto.plotting.movie import write_animation
 from kuramoto.plotting.panel import Panel, caption_of, panel_of
 from kuramoto.plotting.panels import figure_panels
@@ -51,7 +52,7 @@ def plot_run(path: str | Path, out: str | Path | None = None, overwrite: bool = 
 def _figure_of(path: str | Path) -> Figure:
     if ensembles.is_sweep(path):
         with ensembles.open_sweep(path) as sweep:
-            return figure_sweep(sweep, title=Path(path).name)
+            return figure_sweep(sweep, title=title_of(sweep.experiment) or Path(path).name)
     with _open_panels(path) as panels:
         return figure_panels(panels, caption=caption_of(panels))
 
@@ -87,7 +88,8 @@ def animate_run(
     """
     output = _output(path, out, ".gif", (".gif",), overwrite)
     with output as (target, temporary), _open_panels(path) as panels:
-        write_animation(panels, temporary, caption=caption_of(panels), progress=progress)
+        caption = caption_of(panels, moving=True)
+        write_animation(panels, temporary, caption=caption, progress=progress)
     return target
 
 
@@ -125,4 +127,5 @@ def _open_panels(path: str | Path) -> Iterator[list[Panel]]:
         first = stack.enter_context(storage.open_run(path))
         others = [stack.enter_context(storage.open_run(path, name)) for name in first.names[1:]]
         pairs = zip(first.names, [first, *others], strict=True)
-        yield [panel_of(run, name or Path(path).name) for name, run in pairs]
+        title = title_of(first.experiment) or Path(path).name
+        yield [panel_of(run, name or title) for name, run in pairs]

@@ -12,6 +12,7 @@ from kuramoto.couplings import Dense, Sparse
 from kuramoto.plotting.palette import colors
 
 _MOST_EDGES = 3000  # the strongest; more only make a blot
+_FEW_EDGES = 500  # more are drawn paler
 
 
 def draw_network(
@@ -39,9 +40,6 @@ def draw_network(
     ValueError
         If the shapes do not fit, or the coupling is by blocks.
     """
-    from matplotlib.collections import LineCollection
-
-    rows, columns, values = _edges(weights)
     x = to_numpy(as_array(x, "x"))
     M = _count(weights)
     if x.ndim != 2 or len(x) != M:
@@ -49,11 +47,7 @@ def draw_network(
     at = network_positions(weights) if positions is None else np.asarray(positions)
     if at.shape != (M, 2):
         raise invalid("positions", f"have shape ({M}, 2)", f"has shape {at.shape}")
-    strongest = np.argsort(-values)[:_MOST_EDGES]
-    share = values[strongest] / values.max(initial=1e-300)
-    lines = np.stack([at[rows[strongest]], at[columns[strongest]]], axis=1)
-    shades = np.column_stack([np.full((len(share), 3), 0.3), 0.08 + 0.5 * share])
-    ax.add_collection(LineCollection(list(lines), colors=shades, linewidths=0.8, zorder=1))
+    _draw_edges(ax, weights, at)
     size = float(np.clip(6000 / M, 12, 160))
     style = {"edgecolors": "white", "linewidths": 0.5, "zorder": 2}
     discs = ax.scatter(*at.T, c=colors(x, plane), s=size, **style)
@@ -63,15 +57,28 @@ def draw_network(
     return discs
 
 
+def _draw_edges(ax: Any, weights: Any, at: np.ndarray) -> None:
+    from matplotlib.collections import LineCollection
+
+    rows, columns, values = _edges(weights)
+    strongest = np.argsort(-values)[:_MOST_EDGES]
+    share = values[strongest] / values.max(initial=1e-300)
+    lines = np.stack([at[rows[strongest]], at[columns[strongest]]], axis=1)
+    opacity = (0.08 + 0.5 * share) * min(1.0, np.sqrt(_FEW_EDGES / max(1, len(share))))
+    shades = np.column_stack([np.full((len(share), 3), 0.3), opacity])
+    ax.add_collection(LineCollection(list(lines), colors=shades, linewidths=0.8, zorder=1))
+
+
 def network_positions(weights: Any, seed: int = 0) -> np.ndarray:
     """Return places for a network's oscillators, shape (M, 2): springs pull neighbours together.
 
-    NetworkX (from the extra ``plot``) lays out, starting from the seed.
+    NetworkX (from the extra ``plot``) lays out, from a spectral start that unfolds rings and grids.
 
     Parameters
     ----------
     weights : Dense, Sparse, array (M, M), or sparse matrix
     seed : int, default 0
+        Of small displacements, which part those that start at the same place.
     """
     import networkx
 
@@ -80,7 +87,10 @@ def network_positions(weights: Any, seed: int = 0) -> np.ndarray:
     graph.add_nodes_from(range(_count(weights)))
     scale = values.max(initial=1e-300)
     graph.add_weighted_edges_from(zip(rows, columns, values / scale, strict=True))
-    places = networkx.spring_layout(graph, seed=seed, iterations=100)
+    start = networkx.spectral_layout(graph)
+    shifts = 1e-3 * np.random.default_rng(seed).standard_normal((len(graph), 2))
+    start = {node: place + shifts[node] for node, place in start.items()}
+    places = networkx.spring_layout(graph, pos=start, seed=seed, iterations=100)
     return np.array([places[node] for node in range(len(graph))])
 
 

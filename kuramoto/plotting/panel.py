@@ -101,12 +101,16 @@ class Panel:
 
     def state(self, row: int) -> np.ndarray:
         """Return a state as (M, N) or (height, width, N): of more axes, the middle slice."""
-        x = to_numpy(self.vectors(row))
-        assert self.site_ndim is not None
-        x = x[(0,) * (x.ndim - 1 - self.site_ndim)]
+        x = self._member(row)
         while x.ndim > 3:
             x = x[len(x) // 2]
         return np.atleast_2d(x)
+
+    def _member(self, row: int) -> np.ndarray:
+        """Return a state, shape (*sites, N): of a batch, the first."""
+        x = to_numpy(self.vectors(row))
+        assert self.site_ndim is not None
+        return np.asarray(x[(0,) * (x.ndim - 1 - self.site_ndim)])
 
     def vectors(self, row: int) -> Any:
         """Return the unit vectors in a saved state, whatever else it holds."""
@@ -126,8 +130,8 @@ class Panel:
         return plain and 3 <= len(self.state(0)) <= _MOST_NODES
 
     def _order(self) -> np.ndarray:
-        """Return r of what is shown, found at no more rows than can be told apart."""
-        return over_rows(len(self.times), lambda row: _order_of(self.state(row)))
+        """Return r of all oscillators, found at no more rows than can be told apart."""
+        return over_rows(len(self.times), lambda row: _order_of(self._member(row)))
 
 
 def over_rows(count: int, value: Callable[[int], float]) -> np.ndarray:
@@ -140,23 +144,25 @@ def _order_of(x: np.ndarray) -> float:
     return float(order_parameter(x, x.ndim - 1))
 
 
-def caption_of(panels: Sequence[Panel]) -> str:
-    """Say what colours mean, and what is not shown."""
+def caption_of(panels: Sequence[Panel], *, moving: bool = False) -> str:
+    """Say what colours and marks mean, and what is not shown; animations have no marks."""
     words = set()
     for panel in panels:
-        words |= set(_key(panel))
+        words |= {_key(panel)} if moving else {_key(panel), *_marks(panel)}
         extra = np.ndim(panel.vectors(0)) - 1 - (panel.site_ndim or 0)
         words |= {"first member of the batch"} if extra else set()
         words |= {"middle slice"} if (panel.site_ndim or 0) > 2 else set()
     return "; ".join(sorted(words))
 
 
-def _key(panel: Panel) -> list[str]:
+def _key(panel: Panel) -> str:
     phase = panel.state(0).shape[-1] <= 2
-    direction = "colour: direction in the leading plane, dark: out of it"
-    words = ["colour: phase" if phase else direction]
-    words += ["arrow: mean"] if panel.kind == "sphere" else []
-    return words + (["circles: vortices, filled +1, open −1"] if panel.boundary else [])
+    return "colour: phase" if phase else "colour: direction in the leading plane, dark: out of it"
+
+
+def _marks(panel: Panel) -> set[str]:
+    arrow = {"arrow: mean, pale: far side"} if panel.kind == "sphere" else set()
+    return arrow | ({"circles: vortices, filled +1, open −1"} if panel.boundary else set())
 
 
 def panel_of(run: Any, title: str = "", site_ndim: int | None = None) -> Panel:

@@ -43,7 +43,7 @@ def draw_sphere(ax: Any, x: Array, path: Array | None = None, plane: Array | Non
     rgba = np.concatenate([colors(shown, plane), np.ones((len(shown), 1))], axis=1)
     rgba[shown @ _towards_viewer() < 0, 3] = _FAR
     points = ax.scatter(*shown.T, c=rgba, s=18, depthshade=False, linewidths=0)
-    ax.plot(*np.stack([0 * mean, mean]).T, color="0.1", linewidth=2)
+    ax.quiver(0, 0, 0, *mean, color="0.1", linewidth=2, arrow_length_ratio=0.2)
     return points
 
 
@@ -60,22 +60,26 @@ def _towards_viewer() -> np.ndarray:
     return np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
 
 
+def _circle(axis: np.ndarray, height: float = 0.0) -> np.ndarray:
+    """Return the points of the sphere that lie `height` up an axis, shape (3, 181)."""
+    turn = np.linspace(0, 2 * np.pi, 181)
+    one, other = np.linalg.svd(axis[None])[2][1:]
+    circle = np.outer(one, np.cos(turn)) + np.outer(other, np.sin(turn))
+    return np.asarray(height * axis[:, None] + np.sqrt(1 - height**2) * circle)
+
+
 def _draw_globe(ax: Any) -> None:
-    """Draw meridians and parallels, the far half paler."""
-    along, across = np.linspace(0, 2 * np.pi, 181), np.deg2rad([-60, -30, 0, 30, 60])
-    parallels = [
-        np.stack([np.cos(a) * np.cos(along), np.cos(a) * np.sin(along), 0 * along + np.sin(a)])
-        for a in across
-    ]
-    meridians = [
-        np.stack([np.cos(b) * np.cos(along), np.sin(b) * np.cos(along), np.sin(along)])
-        for b in np.deg2rad(np.arange(0, 180, 30))
-    ]
-    near = _towards_viewer()
+    """Draw meridians, parallels and the outline, the far half paler."""
+    near, north = _towards_viewer(), np.array([0.0, 0.0, 1.0])
+    east = np.deg2rad(np.arange(0, 180, 30))
+    parallels = [_circle(north, np.sin(a)) for a in np.deg2rad([-60, -30, 0, 30, 60])]
+    meridians = [_circle(np.array([np.sin(b), -np.cos(b), 0.0])) for b in east]
+    ax.plot(*_circle(near), color="0.75", linewidth=0.9)
     for line in (*parallels, *meridians):
         front = np.where(near @ line >= 0, line, np.nan)
         ax.plot(*line, color="0.9", linewidth=0.6)
         ax.plot(*front, color="0.75", linewidth=0.7)
+    ax.set_proj_type("ortho")  # or near and far would not part at the outline
     ax.set_box_aspect((1, 1, 1), zoom=1.45)
     ax.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
     ax.view_init(**_VIEW)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from kuramoto import frequencies, theory
 from kuramoto._check import invalid
+from kuramoto.ensembles.grid import put
 from kuramoto.experiment.schema import parse
 from kuramoto.plotting.axes import LABEL, TICK
 from kuramoto.plotting.palette import LINE_COLORS
@@ -84,12 +85,12 @@ def _draw(ax: Any, sweep: Any, swept: list[int], name: str, values: np.ndarray) 
         _draw_map(ax, first, second, _mean_over_seeds(values), name)
         ax.set_ylabel(sweep.names[swept[1]], fontsize=LABEL)
     else:
-        known = known_theory(sweep) if name == "order_parameter" else None
+        known = known_theory(sweep, sweep.names[swept[0]]) if name == "order_parameter" else None
         ax.set_ylabel(name.replace("_", " "), fontsize=LABEL)
         ax.set_xlabel(sweep.names[swept[0]], fontsize=LABEL)
         number = list(sweep.observables).index(name)
         color = LINE_COLORS[number % len(LINE_COLORS)]
-        at = first if np.issubdtype(first.dtype, np.number) else np.arange(len(first))
+        at = _places(first)
         draw_transition(ax, at, values, known, color=color)
         if at is not first:
             ax.set_xticks(at, list(map(str, first)))
@@ -107,12 +108,10 @@ def _draw_map(
     ax: Any, first: np.ndarray, second: np.ndarray, values: np.ndarray, name: str
 ) -> None:
     """Draw a value over two parameters; what is not finished is left blank."""
-    shown = np.ma.masked_invalid(values.T)
-    places = [
-        axis if np.issubdtype(axis.dtype, np.number) else np.arange(len(axis))
-        for axis in (first, second)
-    ]
-    mesh = ax.pcolormesh(*places, shown, cmap="viridis", shading="nearest")
+    places = [_places(axis) for axis in (first, second)]
+    across, up = (np.argsort(place) for place in places)
+    shown = np.ma.masked_invalid(values[across][:, up].T)
+    mesh = ax.pcolormesh(places[0][across], places[1][up], shown, cmap="viridis", shading="nearest")
     bar = ax.figure.colorbar(mesh, ax=ax)
     bar.set_label(name.replace("_", " "), fontsize=LABEL)
     bar.ax.tick_params(labelsize=TICK)
@@ -122,39 +121,50 @@ def _draw_map(
             axis.set_ticks(place, list(map(str, values_of)))
 
 
+def _places(values: np.ndarray) -> np.ndarray:
+    """Return where the values of an axis lie: numbers where they are, words one after another."""
+    return values if np.issubdtype(values.dtype, np.number) else np.arange(len(values))
+
+
 def _say_what_is_shown(figure: Figure, sweep: Any, swept: list[int]) -> None:
     done, failed = int(sweep.done.sum()), int((sweep.status == "failed").sum())
     words = ["means over the later half of the saved times"]
     bars = ", bars: one standard deviation" if len(swept) < 2 else ""
     words += [f"{sweep.seeds} seeds{bars}"] if sweep.seeds > 1 else []
-    words += [
-        f"{sweep.names[axis]} = {sweep.coordinates[sweep.names[axis]][0]}" for axis in swept[2:]
-    ]
+    fixed = [name for name in sweep.grid if name not in [sweep.names[axis] for axis in swept[:2]]]
+    words += [f"{name} = {sweep.grid[name][0]}" for name in fixed]
     words += [f"{done} of {sweep.done.size} points done"] if done < sweep.done.size else []
     words += [f"{failed} failed"] if failed else []
     figure.supxlabel("; ".join(words), fontsize=TICK, color="0.35")
 
 
-def known_theory(sweep: Any) -> Theory:
-    """Return r(K) of infinitely many oscillators, where the sweep is over the K of a mean field.
+def known_theory(sweep: Any, axis: str) -> Theory:
+    """Return r(K) of infinitely many oscillators, where `axis` is the K of a mean field.
 
     Known are phases with frequencies from a unimodal distribution, and identical oscillators of any
     dimension with noise; else None.
     """
-    content = parse(sweep.experiment)
+    content = _first_point(sweep)
     model, dimensions = content["model"], content["state"]["dimensions"]
     coupling, rates = (_mapping(model.get(name)) for name in ("coupling", "frequency"))
-    strengths = [name for name in sweep.names if name.endswith("coupling.strength")]
     plain = coupling.get("type") == "mean_field" and model.keys() <= _UNDERSTOOD
-    if not strengths or not plain or min(sweep.coordinates[strengths[0]]) < 0:
+    if not plain or axis.removeprefix("model.") != "coupling.strength" or min(sweep.grid[axis]) < 0:
         return None
-    noise = float(model.get("noise", 0.0))
+    noise = float(model.get("noise") or 0.0)
     if not rates and noise > 0 and dimensions > 1:
         return lambda K: theory.noisy_order_parameter(K, noise, dimensions)
     if rates.get("type") not in _DENSITIES or noise or dimensions != 2:
         return None
     distribution = _DENSITIES[rates["type"]](0.0, float(rates.get("width", 1.0)))
     return lambda K: theory.order_parameter(K, distribution)
+
+
+def _first_point(sweep: Any) -> Any:
+    """Return what the experiment holds with the first value of every axis in it."""
+    content = parse(sweep.experiment)
+    for name, values in sweep.grid.items():
+        put(content, name, values[0])
+    return content
 
 
 def _mapping(part: Any) -> dict[str, Any]:

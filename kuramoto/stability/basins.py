@@ -101,7 +101,7 @@ def basin_stability(
     >>> found.fraction, round(found.low, 3)
     (1.0, 0.963)
     """
-    _require_callable(predicate, "predicate")
+    require_callable(predicate, "predicate")
     found = basin_sizes(
         model,
         lambda x: np.asarray(_labels(predicate, x, "predicate", samples), dtype=bool),
@@ -164,10 +164,13 @@ def basin_sizes(
     >>> {label: size.hits for label, size in found.items()}
     {1.0: 50}
     """
-    _require_callable(label, "label")
+    require_callable(label, "label")
     samples = whole_number("samples", samples, least=1)
     _confidence(confidence)
-    x0 = sphere.random_points((samples, *shape), seed=seed, like=like)
+    if not isinstance(shape, tuple | list):
+        raise wrong_type("shape", "be (*sites, N) of one state", shape)
+    sizes = [whole_number("shape", size, least=1) for size in shape]
+    x0 = sphere.random_points((samples, *sizes), seed=seed, like=like)
     if isinstance(model, Kuramoto) and model.carries:
         x0 = model.state(x0)  # type: ignore[attr-defined]
     final = solve(model, x0, t1=t1, dt=dt, stepper=stepper, seed=seed, progress=progress).final
@@ -176,9 +179,12 @@ def basin_sizes(
     return {value: _wilson(hits, samples, confidence) for value, hits in pairs}
 
 
-def _require_callable(function: Any, argument: str) -> None:
+def require_callable(
+    function: Any, argument: str, must: str = "be a function of the final states"
+) -> None:
+    """Raise unless `function` can be called."""
     if not callable(function):
-        raise wrong_type(argument, "be a function of the final states", function)
+        raise wrong_type(argument, must, function)
 
 
 def _labels(function: Any, final: Array, argument: str, samples: int) -> np.ndarray:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kuramoto import sphere
-from kuramoto._backend import Array, array_namespace, from_numpy, to_numpy
-from kuramoto._check import invalid, real_number, whole_number
+from kuramoto._backend import Array, from_numpy, to_numpy
+from kuramoto._check import invalid, whole_number
 from kuramoto.model import Kuramoto
-from kuramoto.stability.jacobian import Linearisation, require_single, symmetries, turned
+from kuramoto.stability.jacobian import Linearisation, require_single, symmetries, tolerance, turned
 
 __all__ = ["Equilibrium", "NotConverged", "equilibrium", "relative_equilibrium"]
 
@@ -108,7 +108,9 @@ def equilibrium(
     """
     x = require_single(model, x0, "x0", t)
     none = np.zeros((0, int(x.shape[-1]), int(x.shape[-1])))
-    return _Newton(model, none, t, dense_up_to).run(x, _tolerance(tol, x), max_iterations)
+    return _Newton(model, none, t, dense_up_to).run(
+        x, tolerance(tol, x, 1e-10, 1e-5), max_iterations
+    )
 
 
 def relative_equilibrium(
@@ -155,12 +157,7 @@ def relative_equilibrium(
     """
     x = require_single(model, x0, "x0", t)
     newton = _Newton(model, symmetries(model, x, t), t, dense_up_to)
-    return newton.run(x, _tolerance(tol, x), max_iterations)
-
-
-def _tolerance(tol: float | None, x: Array) -> float:
-    single = float(array_namespace(x).finfo(x.dtype).eps) > 1e-10
-    return (1e-5 if single else 1e-10) if tol is None else real_number("tol", tol, positive=True)
+    return newton.run(x, tolerance(tol, x, 1e-10, 1e-5), max_iterations)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from kuramoto.model import Kuramoto
 from kuramoto.observables import standard
 from kuramoto.solution import SaveAt
 from kuramoto.solve import solve
+from kuramoto.stability.basins import require_callable
 from kuramoto.steppers import Stepper
 
 __all__ = ["Hysteresis", "hysteresis"]
@@ -113,10 +114,14 @@ def hysteresis(
     >>> loop.forward.round(3), loop.backward.round(3)
     (array([0., 1.]), array([0., 1.]))
     """
-    points = _values(values)
-    share, kick = _share(average), real_number("perturbation", perturbation)
+    require_callable(make_model, "make_model", "be a function from a value to a model")
+    points, share = _values(values), _share(average)
+    kick = real_number("perturbation", perturbation)
+    if kick < 0:
+        raise invalid("perturbation", "be at least 0", f"{kick:g}")
     t1 = real_number("t1", t1, positive=True)
-    rng, x, seen = np.random.default_rng(seed), x0, []
+    # A stream of its own: along an x0 drawn from the same seed the first kick would do nothing.
+    rng, x, seen = np.random.default_rng(seed).spawn(1)[0], x0, []
     for value in _with_bar([*points, *points[::-1]], progress):
         model = make_model(value)
         if not isinstance(model, Kuramoto):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from kuramoto import sphere
-from kuramoto._backend import Array, array_namespace, from_numpy, to_numpy
-from kuramoto._check import invalid
+from kuramoto._backend import Array, array_namespace, as_array, from_numpy, to_numpy
+from kuramoto._check import invalid, real_number
 from kuramoto.lyapunov.tangent import covariant, derivative, require_plain
 from kuramoto.model import Kuramoto
 
@@ -45,6 +45,7 @@ def tangent_basis(x: Array) -> Array:
            [0., 1.],
            [0., 0.]])
     """
+    x = as_array(x, "x")
     xp, N = array_namespace(x), int(x.shape[-1])
     last = x[..., -1:]
     away = xp.where(last < 0, last - 1, last + 1)  # no cancellation
@@ -144,7 +145,8 @@ def symmetries(model: Kuramoto, x: Array, t: float = 0.0) -> np.ndarray:
     """Return the rotations that leave the model as it is: a basis of their generators.
 
     A turns every solution into a solution if Df(x)[Ax] = A f(x) for all x. The equation is linear
-    in A; it is solved at one random state, where nothing holds by accident.
+    in A; it is solved at random states, as many as it takes to have twice as many equations as
+    unknowns: there nothing holds by accident.
 
     Parameters
     ----------
@@ -184,9 +186,10 @@ def symmetries(model: Kuramoto, x: Array, t: float = 0.0) -> np.ndarray:
 def _symmetry_defects(
     model: Kuramoto, x: Array, generators: np.ndarray, t: float
 ) -> tuple[np.ndarray, float]:
-    """Return Df(z)[Az] − A f(z) at a random z, a row for each A, and the size of its terms."""
-    z = sphere.random_points(tuple(x.shape), seed=20, like=x)
-    A = from_numpy(generators.reshape(-1, *(1,) * (x.ndim - 1), *generators.shape[1:]), x)
+    """Return Df(z)[Az] − A f(z) at random z, a row for each A, and the size of its terms."""
+    states = math.ceil(x.shape[-1] / max(1, math.prod(x.shape[:-1])))
+    z = sphere.random_points((states, *x.shape), seed=20, like=x)
+    A = from_numpy(generators.reshape(-1, *(1,) * x.ndim, *generators.shape[1:]), x)
     velocity = model.velocity(z, t)
     carried = derivative(model, z, turned(A, z), t)
     defects = to_numpy(carried - turned(A, velocity)).astype(np.float64)
@@ -218,6 +221,13 @@ def _rotation_basis(N: int) -> np.ndarray:
 def turned(A: Array, x: Array) -> Array:
     """Return Ax for matrices (..., N, N) and vectors (..., N)."""
     return array_namespace(x).matmul(A, x[..., None])[..., 0]
+
+
+def tolerance(tol: float | None, x: Array, double: float, single: float) -> float:
+    """Return `tol`, or what becomes it by default in the precision of x."""
+    if tol is not None:
+        return real_number("tol", tol, positive=True)
+    return double if float(array_namespace(x).finfo(x.dtype).eps) < 1e-10 else single
 
 
 def require_single(model: Any, x: Any, argument: str, t: float = 0.0) -> Array:

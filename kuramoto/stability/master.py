@@ -7,14 +7,14 @@ network μ = σγ alone: its leading exponent as a function of μ serves every n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kuramoto._backend import to_numpy
-from kuramoto._check import invalid, real_number, wrong_type
+from kuramoto._check import invalid, whole_number, wrong_type
+from kuramoto.lyapunov.exponents import Clock, clock_of
 from kuramoto.lyapunov.tangent import require_plain
 from kuramoto.model import Kuramoto
 
@@ -78,36 +78,28 @@ def master_stability(
         return np.asarray(np.linalg.eigvals(blocks).real.max(axis=-1))
     if t1 is None or dt is None:
         raise invalid("t1 and dt", "be given for a jacobian that is a function of time", "None")
-    t0, t1, dt = real_number("t0", t0), real_number("t1", t1), real_number("dt", dt, positive=True)
-    if not 0 <= real_number("burn_in", burn_in) < t1 - t0:
-        raise invalid("burn_in", f"be from 0 to below t1 - t0 = {t1 - t0:g}", f"{burn_in:g}")
-    steps = math.ceil((t1 - t0) / dt * (1 - 1e-12))
-    size = (t1 - t0) / steps
-    first = min(steps - 1, round(burn_in / size))
-    growth = _growth(jacobian, H, mu.reshape(-1, 1, 1), t0, size, steps, first)
-    return (growth / ((steps - first) * size)).reshape(mu.shape)
+    clock = clock_of(t0, t1, dt, burn_in)
+    growth = _growth(jacobian, H, mu.reshape(-1, 1, 1), clock)
+    return (growth / ((clock.steps - clock.first) * clock.dt)).reshape(mu.shape)
 
 
 def _growth(
     jacobian: Callable[[float], Matrix],
     H: np.ndarray,
     mu: np.ndarray,
-    t0: float,
-    dt: float,
-    steps: int,
-    first: int,
+    clock: Clock,
 ) -> np.ndarray:
     """Return Σ log ‖ξ_{n+1}‖ / ‖ξ_n‖ after the burn-in, for every μ at once."""
     xi = np.ones((len(mu), len(H), 1), dtype=np.result_type(mu, H))
     xi = xi * np.random.default_rng(0).standard_normal((len(H), 1))
-    total = np.zeros(len(mu))
+    total, dt = np.zeros(len(mu)), clock.dt
 
     def blocks(t: float) -> np.ndarray:
         return np.asarray(_square("jacobian", jacobian(t), H) - mu * H)
 
-    end = blocks(t0)
-    for step in range(steps):
-        t = t0 + step * dt
+    end = blocks(clock.t0)
+    for step in range(clock.steps):
+        t = clock.t0 + step * dt
         start, middle, end = end, blocks(t + dt / 2), blocks(t + dt)
         k1 = start @ xi
         k2 = middle @ (xi + dt / 2 * k1)
@@ -116,11 +108,11 @@ def _growth(
         xi = xi + dt / 6 * (k1 + 2 * (k2 + k3) + k4)
         length = np.linalg.norm(xi, axis=(1, 2))
         xi = xi / length[:, None, None]
-        total += np.log(length) if step >= first else 0.0
+        total += np.log(length) if step >= clock.first else 0.0
     return total
 
 
-def transverse_exponents(model: Kuramoto, M: int | None = None) -> np.ndarray:
+def transverse_exponents(model: Kuramoto, M: int | tuple[int, ...] | None = None) -> np.ndarray:
     """Return the exponents of full synchrony x_1 = … = x_M, mode by mode of the network.
 
     For identical oscillators with scalar couplings J_ij the linearisation at synchrony is, in the
@@ -158,12 +150,26 @@ def transverse_exponents(model: Kuramoto, M: int | None = None) -> np.ndarray:
     """
     require_plain(model)
     _require_identical(model)
-    weights = to_numpy(model.coupling.to_dense(M)).astype(np.float64)
+    weights = to_numpy(model.coupling.to_dense(_sizes(model, M))).astype(np.float64)
     laplacian = np.diag(weights.sum(axis=1)) - weights
     symmetric = np.abs(laplacian - laplacian.T).max() <= _ROUND_OFF * np.abs(laplacian).max()
     eigenvalues = np.linalg.eigvalsh(laplacian) if symmetric else np.linalg.eigvals(laplacian)
-    values = -eigenvalues.astype(np.complex128)
+    values = (-eigenvalues).astype(np.complex128)  # not −0j
     return np.asarray(values[np.lexsort((-values.imag, -values.real))])
+
+
+def _sizes(model: Kuramoto, M: Any) -> tuple[int, ...]:
+    """Return the sizes of the site axes: the coupling's own, or those given."""
+    own, axes = model.coupling.sites, model.coupling.site_ndim
+    given = own if M is None else M
+    if given is None:
+        raise invalid("M", f"hold the sizes of {axes} site axes for this coupling", "None")
+    sizes = given if isinstance(given, tuple | list) else (given,)
+    found = tuple(whole_number("M", size, least=1) for size in sizes)
+    if len(found) != axes or (own is not None and found != own):
+        must = f"hold the sizes of {axes} site axes" if own is None else f"be {own}"
+        raise invalid("M", f"{must} for this coupling", f"{given}")
+    return found
 
 
 def _require_identical(model: Kuramoto) -> None:
@@ -184,8 +190,10 @@ def _square(argument: str, matrix: Any, like: np.ndarray | None = None) -> np.nd
         found = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError):
         raise wrong_type(argument, "be a square matrix of numbers", matrix) from None
-    fits = found.ndim == 2 and found.shape[0] == found.shape[1] > 0 and np.isfinite(found).all()
-    if not fits or (like is not None and found.shape != like.shape):
-        must = "be a finite square matrix" if like is None else f"have shape {like.shape}, finite"
+    square = found.ndim == 2 and found.shape[0] == found.shape[1] > 0
+    if not square or (like is not None and found.shape != like.shape):
+        must = "be a square matrix" if like is None else f"have shape {like.shape}"
         raise invalid(argument, must, f"has shape {found.shape}")
+    if not np.isfinite(found).all():
+        raise invalid(argument, "be finite", "holds NaN or infinity")
     return found

@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 
 from kuramoto import sphere
-from kuramoto._backend import Array, array_namespace, from_numpy, to_numpy
+from kuramoto._backend import Array, as_array, from_numpy, to_numpy
 from kuramoto._check import invalid, real_number, whole_number
 from kuramoto.model import Kuramoto
-from kuramoto.stability.jacobian import Linearisation, require_single, symmetry_defect, turned
+from kuramoto.stability.jacobian import (
+    Linearisation,
+    require_single,
+    symmetry_defect,
+    tolerance,
+    turned,
+)
 
 __all__ = ["spectrum"]
 
@@ -103,7 +109,7 @@ def _as_rotation(rotation: Any, N: int) -> np.ndarray | None:
     if N == 2 and np.ndim(rotation) == 0:
         rate = real_number("rotation", rotation)
         return np.array([[0.0, -rate], [rate, 0.0]])
-    A = np.asarray(rotation, dtype=np.float64)
+    A = to_numpy(as_array(rotation, "rotation")).astype(np.float64)
     if A.shape != (N, N) or not np.isfinite(A).all():
         raise invalid("rotation", f"be a finite ({N}, {N}) matrix", f"has shape {A.shape}")
     if np.abs(A + A.T).max() > 1e-12 * np.abs(A).max():
@@ -114,8 +120,7 @@ def _as_rotation(rotation: Any, N: int) -> np.ndarray | None:
 def _require_still(
     model: Kuramoto, x: Array, A: np.ndarray | None, t: float, tol: float | None
 ) -> None:
-    single = float(array_namespace(x).finfo(x.dtype).eps) > 1e-10
-    tol = (1e-3 if single else 1e-6) if tol is None else real_number("tol", tol, positive=True)
+    tol = tolerance(tol, x, 1e-6, 1e-3)
     drift = model.velocity(x, t)
     if A is not None:
         drift = drift - turned(from_numpy(A, x), x)

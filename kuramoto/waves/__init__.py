@@ -12,15 +12,15 @@ from kuramoto.waves.detection import TravellingWave, detect_travelling_wave
 from kuramoto.waves.flux import WaveFlux, mean_turns, wave_flux
 from kuramoto.waves.gradient import (
     angle_between,
+    frequency_between,
     geodesic_gradient,
     gradient_norm,
-    instantaneous_frequency,
     local_wavevector,
     phase_gradient,
     phase_velocity,
 )
 from kuramoto.waves.projection import leading_plane, to_plane
-from kuramoto.waves.spectrum import PlaneWave, Spectrum, dispersion, dominant_wave, plane_wave
+from kuramoto.waves.spectrum import PlaneWave, Spectrum, dispersion, dominant_wave
 from kuramoto.waves.tracking import DefectEvent, DefectTracks, track_defects
 from kuramoto.waves.winding import (
     Windings,
@@ -47,15 +47,14 @@ __all__ = [
     "detect_travelling_wave",
     "dispersion",
     "dominant_wave",
+    "frequency_between",
     "geodesic_gradient",
     "gradient_norm",
-    "instantaneous_frequency",
     "leading_plane",
     "local_wavevector",
     "mean_turns",
     "phase_gradient",
     "phase_velocity",
-    "plane_wave",
     "to_plane",
     "track_defects",
     "twist_order",

@@ -73,7 +73,8 @@ def classify(
     """Say in one word what a run does.
 
     In this order: *plane*, *spiral* or other *travelling wave* (see `detect_travelling_wave`, at
-    level 0.01); *standing wave*: neighbours move together, go round, and not all alike;
+    level 0.01); *standing wave*: neighbours move together, go round, not all alike, and nothing
+    travels;
     *synchronous*: all point the same way; *still*: less than one turn within the record;
     *rotating*: the pattern turns as one; else *incoherent*.
 
@@ -135,7 +136,8 @@ def _word(found: Classification) -> str:
             return "plane wave"
         return "spiral wave" if found.vortices else "travelling wave"
     goes_round = found.motion >= STILL and wave.turns >= 1
-    if goes_round and found.coherence >= COHERENT > found.uniformity:
+    stands = wave.strength < WEAK and found.coherence >= COHERENT > found.uniformity
+    if goes_round and stands:
         return "standing wave"
     if found.order >= IN_STEP:
         return "synchronous"

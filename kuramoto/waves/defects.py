@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kuramoto._backend import Array, array_namespace, to_numpy
+from kuramoto._backend import Array, array_namespace, as_array, to_numpy
 from kuramoto._check import invalid
 from kuramoto.waves.gradient import angle_between
-from kuramoto.waves.grid import after, part, require_boundary, require_grid
+from kuramoto.waves.grid import after, part, require_boundary, require_finite, require_grid
 from kuramoto.waves.projection import leading_plane, to_plane
 
 __all__ = ["Defects", "defect_charges", "defects", "vortex_count"]
@@ -52,7 +52,7 @@ def defect_charges(x: Array, boundary: str = "periodic", *, plane: Array | None 
     Raises
     ------
     ValueError
-        If the shape does not fit, or the boundary is not known.
+        If the shape does not fit, x is not finite, or the boundary is not known.
 
     Examples
     --------
@@ -62,6 +62,7 @@ def defect_charges(x: Array, boundary: str = "periodic", *, plane: Array | None 
     """
     boundary = require_boundary(boundary)
     x, _ = require_grid(x, 2)
+    require_finite(x, "x")
     z = to_plane(x, plane)
     xp, row, column = array_namespace(z), z.ndim - 3, z.ndim - 2
     down, right = angle_between(z, after(z, row)), angle_between(z, after(z, column))
@@ -90,7 +91,7 @@ def defects(
     Raises
     ------
     ValueError
-        If the shape does not fit, or the boundary is not known.
+        If the shape does not fit, x is not finite, or the boundary is not known.
 
     Examples
     --------
@@ -139,9 +140,10 @@ def defect_sequence(
     """Return the vortices of every frame, and the grid's shape where states say it."""
     if isinstance(states, list | tuple) and all(isinstance(one, Defects) for one in states):
         return list(states), None
-    if getattr(states, "ndim", 0) != 4:
+    states = as_array(states, "states")
+    if states.ndim != 4:
         must = "have shape (S, rows, columns, N), or be a list of Defects"
-        raise invalid("states", must, f"has shape {tuple(getattr(states, 'shape', ()))}")
+        raise invalid("states", must, f"has shape {tuple(states.shape)}")
     if plane is None and states.shape[-1] > 2:
         plane = leading_plane(states)
     # A frame at a time: the sequence itself may be larger than memory's comfort.

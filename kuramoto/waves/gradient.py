@@ -10,14 +10,15 @@ from __future__ import annotations
 from kuramoto import sphere
 from kuramoto._backend import Array, array_namespace, as_array, require_same
 from kuramoto._check import invalid, real_number, whole_number
+from kuramoto.observables.shapes import cross
 from kuramoto.waves.grid import after, centred, part, require_boundary, require_grid
 from kuramoto.waves.projection import leading_plane, to_plane
 
 __all__ = [
     "angle_between",
+    "frequency_between",
     "geodesic_gradient",
     "gradient_norm",
-    "instantaneous_frequency",
     "local_wavevector",
     "phase_gradient",
     "phase_velocity",
@@ -40,8 +41,7 @@ def angle_between(z: Array, w: Array) -> Array:
     np.float64(0.199337)
     """
     xp = array_namespace(z, w)
-    cross = z[..., 0] * w[..., 1] - z[..., 1] * w[..., 0]
-    return xp.atan2(cross, z[..., 0] * w[..., 0] + z[..., 1] * w[..., 1])
+    return xp.atan2(cross(z, w), xp.vecdot(z, w))
 
 
 def phase_gradient(
@@ -133,8 +133,7 @@ def local_wavevector(
     components = []
     for axis in axes:
         w = after(z, axis)
-        cross = z[..., 0] * w[..., 1] - z[..., 1] * w[..., 0]
-        products = xp.stack([xp.vecdot(z, w), cross], axis=-1)
+        products = xp.stack([xp.vecdot(z, w), cross(z, w)], axis=-1)
         products = centred(products, axis, boundary)
         for along in axes:
             products = _box_sum(products, along, reach, boundary)
@@ -156,12 +155,13 @@ def _box_sum(x: Array, axis: int, reach: int, boundary: str) -> Array:
     return total
 
 
-def instantaneous_frequency(
+def frequency_between(
     before: Array, after: Array, dt: float, *, plane: Array | None = None
 ) -> Array:
-    """Return θ̇ between two states, in radians per unit time.
+    """Return the mean θ̇ between two states, in radians per unit time.
 
-    Right as long as no phase turns by π or more in `dt`.
+    Right as long as no phase turns by π or more in `dt`. The rate at one instant, from the model,
+    is `kuramoto.observables.instantaneous_frequency`; over a run, `mean_frequencies` there.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def instantaneous_frequency(
     Examples
     --------
     >>> from kuramoto import phase
-    >>> instantaneous_frequency(phase.from_phases([3.0]), phase.from_phases([3.5]), 0.1)
+    >>> frequency_between(phase.from_phases([3.0]), phase.from_phases([3.5]), 0.1)
     array([5.])
     """
     dt = real_number("dt", dt, positive=True)

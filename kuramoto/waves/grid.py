@@ -44,9 +44,15 @@ def require_frames(states: Any, least: int) -> tuple[Array, int]:
     if states.shape[0] < least:
         must = f"hold at least {least} frames"
         raise invalid("states", must, f"holds {states.shape[0]}", "save more often")
-    if not np.isfinite(to_numpy(states)).all():
-        raise invalid("states", "be finite", "holds NaN or infinity")
+    require_finite(states, "states")
     return states, states.ndim - 2
+
+
+def require_finite(x: Array, argument: str) -> None:
+    """Raise where NaN or infinity would turn into whole numbers that mean nothing."""
+    xp = array_namespace(x)
+    if not bool(xp.all(xp.isfinite(x))):
+        raise invalid(argument, "be finite", "holds NaN or infinity")
 
 
 def require_where(where: Any, grid: tuple[int, ...]) -> np.ndarray:

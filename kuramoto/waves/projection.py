@@ -59,7 +59,7 @@ def to_plane(x: Array, plane: Array | None = None) -> Array:
     Raises
     ------
     ValueError
-        If N is below 2, or the plane has another N.
+        If N is below 2, or the plane has another N or is not finite.
 
     Examples
     --------
@@ -75,6 +75,8 @@ def to_plane(x: Array, plane: Array | None = None) -> Array:
     if tuple(plane.shape) != (2, N):
         raise invalid("plane", f"have shape (2, N) = (2, {N})", f"has shape {tuple(plane.shape)}")
     require_same(x, plane, "x", "plane")
+    if not np.isfinite(to_numpy(plane)).all():
+        raise invalid("plane", "be finite", "holds NaN or infinity")
     return _components(x, plane)
 
 

@@ -15,8 +15,9 @@ from kuramoto._check import invalid, nearest, real_number
 from kuramoto.waves.grid import require_frames, require_where
 from kuramoto.waves.projection import leading_plane, to_plane
 
-__all__ = ["PlaneWave", "Spectrum", "dispersion", "dominant_wave", "plane_wave"]
+__all__ = ["PlaneWave", "Spectrum", "dispersion", "dominant_wave"]
 
+_NO_TURN = 1e-12  # radians per frame or site
 _TAPERS = {"none": 0.0, "hann": 0.5}
 
 
@@ -110,9 +111,9 @@ class PlaneWave(NamedTuple):
     Attributes
     ----------
     k : numpy array, shape (d,)
-        Wavevector, radians per site.
+        Wavevector, radians per site, each component in [−π, π].
     omega : float
-        Radians per unit time.
+        Radians per unit time, in [−π, π] / dt.
     speed : float
         |ω| / ‖k‖ in sites per unit time; infinite for k = 0.
     direction : numpy array, shape (d,)
@@ -149,7 +150,9 @@ def dominant_wave(
     where : array of bool, shape grid, optional
         Only these sites; by default all.
     moving : bool, default False
-        Subtract each oscillator's mean over time first: for waves over a pattern that stands.
+        Subtract each oscillator's mean over time first: for waves over a pattern that stands. That
+        takes a part of the wave along unless it goes round whole times: ω of a wave of half a turn
+        in the record is off by half, of 1.3 turns by 2 %, of three and more by 0.2 % at most.
     plane : array, shape (2, N), optional
         For N > 2; by default the leading plane of all states (inside `where`) together.
 
@@ -186,20 +189,22 @@ def dominant_wave(
         plane = leading_plane(x[:, region])
     z = _complex(to_plane(x, None if plane is None else to_numpy(plane).astype(np.float64)))
     z = np.where(region, z, 0.0)
-    turns = _climbed(z, _highest(z))
+    turns = _folded(_climbed(z, _highest(z)))
     total = (np.abs(z) ** 2).sum() * len(x) * region.sum()
     share = float(np.abs(_moments(z, turns)[(0,) * z.ndim]) ** 2 / total) if total else 0.0
-    return _wave(np.asarray(turns[1:]), -float(turns[0]) / dt, share)
+    return _wave(np.asarray(turns[1:]), float(0.0 - turns[0]) / dt, share)
 
 
-plane_wave = dominant_wave
+def _folded(turns: np.ndarray) -> np.ndarray:
+    """Return turns in [−π, π]; what is rounding alone is none."""
+    turns = turns - 2 * np.pi * np.round(turns / (2 * np.pi))
+    return np.asarray(np.where(np.abs(turns) > _NO_TURN, turns, 0.0))
 
 
 def _wave(k: np.ndarray, omega: float, share: float) -> PlaneWave:
     length = float(np.sqrt(k @ k))
-    # Below rounding there is no wavevector to speak of, nor a speed.
-    speed = abs(omega) / length if length > 1e-12 else np.inf
-    direction = k * np.sign(omega) / length if length > 1e-12 else np.zeros_like(k)
+    speed = abs(omega) / length if length else np.inf
+    direction = k * np.sign(omega) / length if length else np.zeros_like(k)
     return PlaneWave(k, omega, speed, direction, share)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kuramoto._backend import Array
-from kuramoto._check import invalid, real_number
+from kuramoto._check import invalid, real_number, whole_number
 from kuramoto.waves.defects import Defects, defect_sequence
 from kuramoto.waves.grid import require_boundary
 
@@ -112,20 +112,25 @@ def track_defects(
     >>> tracks.annihilations[0].tracks, tracks.annihilations[0].distance
     ((0, 1), 2.0)
     """
-    boundary, max_step = (
-        require_boundary(boundary),
-        real_number("max_step", max_step, positive=True),
-    )
+    boundary = require_boundary(boundary)
+    max_step = real_number("max_step", max_step, positive=True)
     frames, found = defect_sequence(states, boundary, plane)
-    shape = found or shape
-    if boundary == "periodic" and shape is None:
-        remedy = "distances around the torus need its size"
-        raise invalid("shape", "be (rows, columns) for a list of Defects", "None", remedy)
-    box = np.array(shape, dtype=np.float64) if shape and boundary == "periodic" else None
+    box = _box(found or shape, frames) if boundary == "periodic" else None
     book = _Book(frames, box, max_step)
     for frame in range(1, len(frames)):
         book.advance(frame)
     return book.closed()
+
+
+def _box(shape: Any, frames: list[Defects]) -> np.ndarray:
+    """Return the size of the torus, which must hold all vortices."""
+    must = "be (rows, columns) for a list of Defects"
+    if not isinstance(shape, tuple | list) or len(shape) != 2:
+        raise invalid("shape", must, f"{shape!r}", "distances around the torus need its size")
+    box = np.array([whole_number("shape", size, least=2) for size in shape], dtype=np.float64)
+    if any((one.positions > box).any() for one in frames):
+        raise invalid("shape", "be (rows, columns) of a torus around all positions", f"{shape!r}")
+    return box
 
 
 class _Book:
@@ -135,7 +140,8 @@ class _Book:
         for frame, one in enumerate(frames):
             if box is not None and one.charges.sum():
                 found = f"is {one.charges.sum()} in frame {frame}"
-                raise invalid("states", "have total charge 0 on a torus", found, "open edges?")
+                remedy = 'with edges pass boundary="open"'
+                raise invalid("states", "have total charge 0 on a torus", found, remedy)
         self.frames, self.box, self.max_step = frames, box, max_step
         first = len(frames[0].charges) if frames else 0
         self.labels = [np.arange(first)] if frames else []

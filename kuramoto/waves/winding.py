@@ -8,9 +8,10 @@ import numpy as np
 
 from kuramoto._backend import Array, array_namespace, as_array, from_numpy, zeros_array
 from kuramoto._check import invalid, real_number, whole_number
+from kuramoto.observables.shapes import cross
 from kuramoto.phase import from_phases
 from kuramoto.waves.gradient import angle_between
-from kuramoto.waves.grid import after, require_grid
+from kuramoto.waves.grid import after, require_finite, require_grid
 from kuramoto.waves.projection import to_plane
 
 __all__ = ["Windings", "twist_order", "twisted_state", "winding_number", "winding_numbers"]
@@ -36,7 +37,7 @@ def winding_number(x: Array, *, plane: Array | None = None) -> Array:
     Raises
     ------
     ValueError
-        If the shape does not fit.
+        If the shape does not fit, or x is not finite.
 
     References
     ----------
@@ -48,6 +49,7 @@ def winding_number(x: Array, *, plane: Array | None = None) -> Array:
     -2
     """
     x, _ = require_grid(x, 1)
+    require_finite(x, "x")
     z = to_plane(x, plane)
     return _turns(z, z.ndim - 2)
 
@@ -99,7 +101,7 @@ def winding_numbers(
     Raises
     ------
     ValueError
-        If the shape does not fit.
+        If the shape does not fit, or x is not finite.
 
     Examples
     --------
@@ -107,6 +109,7 @@ def winding_numbers(
     array([ 1., -2.])
     """
     x, dims = require_grid(x, grid_ndim)
+    require_finite(x, "x")
     z = to_plane(x, plane)
     xp, first = array_namespace(z), z.ndim - 1 - dims
     rows = tuple(_turns(z, first + a) for a in range(dims))
@@ -157,20 +160,23 @@ def twisted_state(
            [-1.,  0.],
            [-0., -1.]])
     """
-    sizes = (sites,) if isinstance(sites, int) else tuple(sites)
-    turns = q if isinstance(q, tuple | list) else (q,)
+    sizes = [whole_number("sites", size, least=1) for size in _listed(sites)]
+    turns = _listed(q)
     if len(turns) != len(sizes):
         raise invalid("q", f"have {len(sizes)} entries, one for each axis", f"has {len(turns)}")
     theta = np.full(sizes, real_number("offset", offset))
     for axis, (size, turn) in enumerate(zip(sizes, turns, strict=True)):
-        size, sign = whole_number("sites", size, least=1), -1 if turn < 0 else 1
         # Whole turns are taken out before the division: exact for any size.
-        steps = sign * whole_number("q", abs(turn)) * np.arange(size) % size
+        steps = whole_number("q", turn, least=-(2**63)) % size * np.arange(size) % size
         theta = theta + np.expand_dims(
             2 * np.pi * steps / size, [a for a in range(len(sizes)) if a != axis]
         )
     x = from_phases(theta)
     return x if like is None else from_numpy(x, like)
+
+
+def _listed(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, tuple | list) or np.ndim(values) else [values]
 
 
 def twist_order(x: Array, q: int) -> Array:
@@ -201,5 +207,5 @@ def twist_order(x: Array, q: int) -> Array:
     xp = array_namespace(x)
     twist = twisted_state(int(x.shape[-2]), q, like=zeros_array((), x))
     along = xp.mean(xp.vecdot(x, twist), axis=-1)
-    across = xp.mean(x[..., 1] * twist[..., 0] - x[..., 0] * twist[..., 1], axis=-1)
+    across = xp.mean(cross(twist, x), axis=-1)
     return xp.sqrt(along**2 + across**2)
