@@ -1,9 +1,54 @@
-"""Artificial Kuramoto oscillatory neurons: the home of trainable layers, on PyTorch.
+"""Artificial Kuramoto oscillatory neurons: trainable layers on PyTorch, built on the core.
 
-Trainable layers, networks and tasks built on the core's couplings and steppers will live here.
 The folder `nn/` is imported as ``kuramoto.nn``; dependencies point one way only, from
-`kuramoto.nn` to `kuramoto`.
+`kuramoto.nn` to `kuramoto`. Names load on first use.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 if __name__ != "kuramoto.nn":
     raise ImportError("import kuramoto.nn, not nn")
+
+_HOMES = {
+    "APE": "positions",
+    "AntisymmetricFrequency": "frequency",
+    "AttentionConnectivity": "connectivity",
+    "Connectivity": "connectivity",
+    "ConvConnectivity": "connectivity",
+    "DenseConnectivity": "connectivity",
+    "FromStimulus": "initial",
+    "GTA": "positions",
+    "KuramotoBlock": "block",
+    "KuramotoLayer": "layer",
+    "LearnedState": "initial",
+    "MixedState": "initial",
+    "NormReadout": "readout",
+    "RandomState": "initial",
+    "ResidualReadout": "block",
+    "RoPE": "positions",
+    "RotationFrequency": "frequency",
+    "SudokuConfig": "models.sudoku",
+    "SudokuNet": "models.sudoku",
+    "load": "checkpoints",
+    "load_official": "checkpoints",
+    "save": "checkpoints",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the file that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kuramoto.nn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"kuramoto.nn.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *_HOMES})

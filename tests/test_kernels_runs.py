@@ -22,7 +22,7 @@ import pytest
 
 import kuramoto as km
 from kuramoto import _kernels, sphere, storage
-from kuramoto._kernels import numba as kernels
+from kuramoto._kernels import compiled as kernels
 from kuramoto._kernels import team
 from kuramoto._kernels import torus as tori
 
