@@ -46,8 +46,7 @@ def box_shape(box: Box | None, cells: int | None = None) -> Box:
     """Return a box that is one, and fits a board of so many cells; None asks the board."""
     if box is None:
         if cells not in _BOXES:
-            sizes = ", ".join(str(size) for size in _BOXES)
-            raise invalid("board", f"have {sizes} cells", f"has {cells}")
+            raise invalid("board", "have 16, 36, 64, 81 cells", f"has {cells}")
         return _BOXES[cells]
     if not isinstance(box, Sequence) or len(box) != 2:
         raise wrong_type("box", "be a pair (rows, columns)", box)

@@ -139,12 +139,12 @@ def _digits(column: list[tuple[int, str]], box: Box | None) -> Array:
     """Turn fields of one length into digits, shape (n, cells)."""
     cells = len(column[0][1])
     for number, field in column:
-        if len(field) != cells or not field.isascii():
+        if len(field) != cells:
             must = f"hold boards of {cells} cells, as the first one has"
             raise invalid("path", must, f"has {len(field)} on line {number}")
     rows, columns = box_shape(box, cells)
-    signs = np.frombuffer("".join(field for _, field in column).encode(), dtype=np.uint8)
-    digits = _SIGNS[signs].reshape(-1, cells)
+    plain = "".join(field for _, field in column).encode("ascii", "replace")
+    digits = _SIGNS[np.frombuffer(plain, dtype=np.uint8)].reshape(-1, cells)
     wrong = np.argwhere(digits > rows * columns)
     if len(wrong):
         number, field = column[wrong[0][0]]
@@ -223,4 +223,4 @@ def _tensor(path: Path) -> Array:
     if not isinstance(tensor, torch.Tensor):
         must = "hold plain tensors as torch.save writes them"
         raise invalid("folder", must, f"holds no such in {path.name!r}") from None
-    return tensor.numpy()
+    return tensor.detach().numpy()

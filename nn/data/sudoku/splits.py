@@ -34,9 +34,10 @@ def training_split(
 ) -> tuple[Boards, Boards]:
     """Make SAT-Net-like boards: (training set, ID test), the same for the same seed.
 
-    Boards are shuffled, and random blanks of each are filled from its solution until it has a
-    number of givens drawn from `givens`; one that has as many already stays. The ID test comes
-    first, so that its boards do not depend on the size of the training set.
+    Of puzzles with the same solution the first is kept. Boards are shuffled, and random blanks of
+    each are filled from its solution until it has a number of givens drawn from `givens`; one that
+    has as many already stays. The ID test comes first, so that its boards do not depend on the
+    size of the training set.
 
     Parameters
     ----------
@@ -65,12 +66,15 @@ def training_split(
         must = f"hold boards to train on, of {_FEWEST_TO_TRAIN_ON} givens and more"
         found = f"holds boards of {boards.givens.min()}"
         raise invalid("path", must, found, "the boards of the OOD test are never trained on")
+    # One puzzle a grid: filled up, two of the same grid could be one board on both sides.
+    boards = boards.select(np.sort(np.unique(boards.solutions, axis=0, return_index=True)[1]))
     generator = np.random.default_rng(whole_number("seed", seed))
     test = whole_number("test", test, least=1)
     size = len(boards.puzzles) - test if train is None else whole_number("train", train, least=1)
     if size < 1 or test + size > len(boards.puzzles):
         found = f"holds {len(boards.puzzles)}"
-        raise invalid("path", f"hold {test + max(size, 1)} boards, tests included", found)
+        must = f"hold {test + max(size, 1)} boards of different grids, tests included"
+        raise invalid("path", must, found)
     order = generator.permutation(len(boards.puzzles))
     filled = fill_givens(boards.select(order), givens, generator)
     return filled.select(slice(test, test + size)), filled.select(slice(test))
