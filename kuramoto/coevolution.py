@@ -302,9 +302,9 @@ def _checked_mask(value: Any, M: int) -> Array | None:
 
 
 def _same_symmetric(one: Array | None, other: Array | None) -> bool:
-    if one is None and other is None:
+    given = [matrix for matrix in (one, other) if matrix is not None]
+    if not given:
         return True
-    given = one if one is not None else other
-    identity = from_numpy(np.eye(given.shape[-1]), given)  # type: ignore[union-attr]
+    identity = from_numpy(np.eye(given[0].shape[-1]), given[0])
     a, b = (to_numpy(identity if matrix is None else matrix) for matrix in (one, other))
     return a.shape == b.shape and np.array_equal(a, b) and np.array_equal(b, b.T)

@@ -102,6 +102,10 @@ class Kuramoto:
         drift = sphere.norm_neutral(x, self.force(x, t))
         return drift if self.frequency is None else drift + self.frequency(x)
 
+    def state(self, x: Array, /) -> Array:
+        """Return a state with these unit vectors: here they are all of it."""
+        return x
+
     def vectors(self, state: Array) -> Array:
         """Return the unit vectors in a state, shape (*batch, *sites, N): here all of it."""
         return state

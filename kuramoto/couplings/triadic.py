@@ -210,7 +210,7 @@ class Triangles(_StateDependent):
         symmetric: bool = True,
     ) -> None:
         M, self.form = whole_number("sites", sites, least=1), _checked_form(form)
-        self.sites = (M,)
+        self.sites, self._count = (M,), M
         corners = _checked_triangles(triangles, M)
         values = as_array(weights, "weights")
         if tuple(values.shape) not in ((), corners.shape[:1]):
@@ -229,7 +229,7 @@ class Triangles(_StateDependent):
 
         The product is square, so fewer groups than oscillators are filled up with idle ones.
         """
-        (M,) = self.sites or (0,)
+        M = self._count
         self.corners, self.weights = corners, values
         missing = max(0, M - len(corners))
         filled = np.concatenate([corners, np.zeros((missing, 3), dtype=np.int64)])
@@ -247,16 +247,16 @@ class Triangles(_StateDependent):
             pull = 2 * sphere.dot(j, k) * j - k
         else:
             pull = sphere.dot(i, j) * k + sphere.dot(i, k) * j - sphere.dot(j, k) * i
-        return self._sum(pull)[..., : self.sites[0], :]  # type: ignore[index]
+        return self._sum(pull)[..., : self._count, :]
 
     def row_bound(self) -> np.ndarray:
         """Return Σ_{j,k} |w_ijk|, shape (M,): a bound on ‖Σ‖, as every term has length |w|."""
-        return self._sum.row_bound()[: self.sites[0]]  # type: ignore[index]
+        return self._sum.row_bound()[: self._count]
 
     def parameters(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         groups = {"triangles": self.corners, "weights": self.weights}
-        return {**groups, "sites": self.sites[0], "form": self.form, "symmetric": False}  # type: ignore[index]
+        return {**groups, "sites": self._count, "form": self.form, "symmetric": False}
 
 
 def _checked_form(form: Any) -> Form:

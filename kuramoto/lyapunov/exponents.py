@@ -231,7 +231,7 @@ def _join(x: Array, V: Array) -> Array:
     return array_namespace(x).concat([x[None, ...], V], axis=0)
 
 
-def _run(system: _Variational, clock: Clock, joint: Array, progress: bool) -> Exponents:
+def _run(system: Any, clock: Clock, joint: Array, progress: bool) -> Exponents:
     xp, stepper = array_namespace(joint), RungeKutta4()
     axes = -1 - system.model.coupling.site_ndim
     batch, rows = tuple(joint.shape[1:axes]), []
@@ -240,7 +240,7 @@ def _run(system: _Variational, clock: Clock, joint: Array, progress: bool) -> Ex
     for begin, count in _with_bar(clock, progress):
         for step in range(begin, begin + count):
             t = clock.t0 + step * clock.dt
-            joint = stepper.step(system, t, joint, clock.dt, None).x  # type: ignore[arg-type]
+            joint = stepper.step(system, t, joint, clock.dt, None).x
         V, growth = _orthonormal(joint[1:, ...], axes)
         joint, done = _join(joint[0, ...], V), begin + count - clock.first
         if done <= 0:

@@ -171,8 +171,7 @@ def basin_sizes(
         raise wrong_type("shape", "be (*sites, N) of one state", shape)
     sizes = [whole_number("shape", size, least=1) for size in shape]
     x0 = sphere.random_points((samples, *sizes), seed=seed, like=like)
-    if isinstance(model, Kuramoto) and model.carries:
-        x0 = model.state(x0)  # type: ignore[attr-defined]
+    x0 = model.state(x0) if isinstance(model, Kuramoto) else x0  # solve says what is wrong
     final = solve(model, x0, t1=t1, dt=dt, stepper=stepper, seed=seed, progress=progress).final
     labels, counts = np.unique(_labels(label, final, "label", samples), return_counts=True)
     pairs = zip(labels.tolist(), counts.tolist(), strict=True)

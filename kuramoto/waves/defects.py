@@ -105,8 +105,10 @@ def defects(
 
 
 def _listed(charges: np.ndarray) -> Defects | list[Any]:
-    if charges.ndim > 2:
-        return [_listed(one) for one in charges]
+    return [_listed(one) for one in charges] if charges.ndim > 2 else _of_one(charges)
+
+
+def _of_one(charges: np.ndarray) -> Defects:
     cells = np.argwhere(charges)
     return Defects(cells + 0.5, charges[tuple(cells.T)].astype(np.int64))
 
@@ -148,7 +150,8 @@ def defect_sequence(
         plane = leading_plane(states)
     # A frame at a time: the sequence itself may be larger than memory's comfort.
     found = [
-        _listed(to_numpy(defect_charges(x, boundary, plane=plane)))
+        _of_one(to_numpy(defect_charges(x, boundary, plane=plane)))
         for x in (states[s, ...] for s in range(states.shape[0]))
     ]
-    return found, tuple(states.shape[1:3])  # type: ignore[return-value]
+    rows, columns = states.shape[1:3]
+    return found, (rows, columns)

@@ -75,7 +75,7 @@ class BoardModel(nn.Module):
 
     def update(self, x: Tensor, steps: int | None) -> Tensor:
         """Return the tokens (B, n, C) that the network makes of tokens (B, n, C)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def forward(
         self, digits: Tensor, *, steps: int | None = None, generator: torch.Generator | None = None

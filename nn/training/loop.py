@@ -51,9 +51,9 @@ class Trainee(lightning.LightningModule):
             torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: settings.rate(step))
         ]
 
-    def train_dataloader(self) -> Iterator[Any]:
+    def train_dataloader(self) -> Any:
         """Return the batches from the step on that training has reached."""
-        return _Batches(self.recipe, self.settings, lambda: self.trainer.global_step)  # type: ignore[return-value]
+        return _Batches(self.recipe, self.settings, lambda: self.trainer.global_step)
 
     def forward(self, batch: tuple[Any, ...]) -> Any:
         """Return the loss of one part."""
