@@ -233,7 +233,18 @@ def info(run: RunFilePath) -> None:
         _echo_table(title, lines)
 
 
-@app.command(short_help="Draw a run or a sweep.")
+class _OrTraining(typer.core.TyperCommand):
+    """A command on run files that hands folders of training runs over to kuramoto.nn."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look for such a folder before the arguments are read: its options are others."""
+        if any(os.path.isfile(os.path.join(word, "config.json")) for word in args):
+            commands = importlib.import_module("kuramoto.nn.plot_commands")
+            ctx.exit(commands.run(ctx.info_name, args))
+        return super().parse_args(ctx, args)
+
+
+@app.command(short_help="Draw a run, a sweep or a training run.", cls=_OrTraining)
 def plot(
     run: RunFilePath,
     out: Annotated[
@@ -241,20 +252,26 @@ def plot(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Draw a run, its states and observables, or a sweep, its observables over its parameters."""
+    """Draw a run, its states and observables, or a sweep, its observables over its parameters.
+
+    Folders of training runs are drawn too, with options of their own: kuramoto plot FOLDER --help.
+    """
     from kuramoto import plotting
 
     typer.echo(f"Wrote {plotting.plot_run(run, out, overwrite=force)}")
 
 
-@app.command(short_help="Animate a run as a GIF.")
+@app.command(short_help="Animate a run as a GIF.", cls=_OrTraining)
 def animate(
     run: RunFilePath,
     out: Annotated[Path | None, _out("FILE.gif", "Animation to write [default: RUN.gif].")] = None,
     force: Force = False,
     quiet: NoBar = False,
 ) -> None:
-    """Animate a run as a GIF."""
+    """Animate a run as a GIF.
+
+    Of the folder of a training run, how its network solves a board: kuramoto animate FOLDER --help.
+    """
     from kuramoto import plotting
 
     _require_run(run, "draw it with `kuramoto plot`")

@@ -16,6 +16,8 @@ _HOMES = {
     "APE": "positions",
     "AntisymmetricFrequency": "frequency",
     "AttentionConnectivity": "connectivity",
+    "ClassifierConfig": "models.classification",
+    "ClassifierNet": "models.classification",
     "Connectivity": "connectivity",
     "ConvConnectivity": "connectivity",
     "DenseConnectivity": "connectivity",
@@ -26,6 +28,8 @@ _HOMES = {
     "LearnedState": "initial",
     "MixedState": "initial",
     "NormReadout": "readout",
+    "ObjectConfig": "models.objects",
+    "ObjectNet": "models.objects",
     "RandomState": "initial",
     "ResidualReadout": "block",
     "RoPE": "positions",
@@ -34,7 +38,9 @@ _HOMES = {
     "SudokuNet": "models.sudoku",
     "load": "checkpoints",
     "load_official": "checkpoints",
+    "pretrained": "shipped",
     "save": "checkpoints",
+    "solve_sudoku": "shipped",
 }
 
 __all__ = sorted(_HOMES)

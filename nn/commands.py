@@ -5,8 +5,9 @@ They end as the other commands do: 0 done, 1 training could not go on, 2 bad inp
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,7 +112,9 @@ def _go_on(
     extra = next((name for name, value in given.items() if value), None)
     if extra is not None:
         raise ValueError(f"Option {extra} cannot be given with --resume: the run knows it.")
-    folder = path.parent.parent if path.suffix == ".safetensors" else path
+    folder = path
+    if path.suffix == ".safetensors":
+        folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     run = training.Run(folder)
     recipe = tasks.task(task).restore(run.recipe, data)
     return recipe, run.settings, folder, True if folder == path else path
@@ -127,7 +130,8 @@ def _report(task: str, folder: Path, settings: Any, outcome: Outcome, quiet: boo
         return 130
     if not quiet and first_process():
         numbers = [f"{k} {v:.4g}" for k, v in outcome.metrics.items() if k != "step"]
-        typer.echo(f"{folder}: step {outcome.step} of {settings.steps}; {', '.join(numbers)}")
+        told = ", ".join(numbers) or "nothing is left to do, but with more --steps"
+        typer.echo(f"{folder}: step {outcome.step} of {settings.steps}; {told}")
         if not outcome.finished:
             typer.echo(f"Time is up; {again} --minutes M")
     return 0
@@ -137,7 +141,9 @@ def _report(task: str, folder: Path, settings: Any, outcome: Outcome, quiet: boo
 def evaluate(
     task: Task,
     run: RunFolder,
-    steps: Annotated[int | None, _option("T", "Kuramoto steps [default: as trained].")] = None,
+    steps: Annotated[
+        int | None, _option("T", "Kuramoto steps [default: the last of --at, or as trained].")
+    ] = None,
     samples: Annotated[int, _option("K", "Samples of every board [default: 1].")] = 1,
     vote: Annotated[
         str | None, _option("HOW", "last, sum or majority [default: sum if K > 1].")
@@ -152,37 +158,82 @@ def evaluate(
     stop_settled: Annotated[
         bool, typer.Option("--stop-settled", help="Stop boards whose samples agree and rest.")
     ] = False,
-    out: Annotated[Path | None, _option("FILE.json", "Write the report there too.")] = None,
+    at: Annotated[
+        str | None, _option("T1,T2,...", "Score after these numbers of steps, too.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        _option("FILE.json", "Write the report there too; what is done is kept if it is cut."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Insist on going on; without it, begin if nothing is done."),
+    ] = False,
     device: Device = "",
     force: Force = False,
     quiet: NoBar = False,
 ) -> None:
     """Score a trained network: right answers, in all and by difficulty.
 
-    As in: kuramoto evaluate sudoku run --steps 128 --samples 100 --vote sum.
+    As in: kuramoto evaluate sudoku run --steps 128 --samples 100 --vote sum --out report.json. An
+    evaluation that was interrupted or killed goes on when the same command is given again.
     """
     from kuramoto._outputs import require_free
     from kuramoto.nn import tasks, training
 
     if out is not None:
         require_free(out, force)
-    report = tasks.task(task).evaluate_run(
-        training.Run(run),
-        boards=boards,
-        data=data,
-        limit=limit,
-        device=_device(device),
-        progress=not quiet,
-        steps=steps,
-        samples=samples,
-        vote=vote or ("sum" if samples > 1 else None),
-        batch=batch,
-        seed=seed,
-        stop_settled=stop_settled,
-    )
-    if out is not None:
-        out.write_text(report.to_json())
+    if resume:
+        _require_partial(out)
+    with _interruptible(out):
+        report = tasks.task(task).evaluate_run(
+            training.Run(run),
+            boards=boards,
+            data=data,
+            limit=limit,
+            device=_device(device),
+            progress=not quiet,
+            steps=steps,
+            at=_numbers(at),
+            samples=samples,
+            vote=vote or ("sum" if samples > 1 else None),
+            batch=batch,
+            seed=seed,
+            stop_settled=stop_settled,
+            out=out,
+            overwrite=force,
+        )
     typer.echo(report)
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    """Read numbers of steps."""
+    try:
+        return None if text is None else sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise invalid("at", "hold whole numbers, as 8,16,128", repr(text)) from None
+
+
+def _require_partial(out: Path | None) -> None:
+    """Raise unless there is an evaluation to go on with."""
+    from kuramoto.nn.tasks.partial import partial_name
+
+    if out is None:
+        raise ValueError("Option --resume needs --out: what is done is kept beside the report.")
+    if not partial_name(out).exists():
+        remedy = "leave --resume out to begin"
+        raise FileNotFoundError(f"There is no {partial_name(out)} to go on with; {remedy}.")
+
+
+@contextlib.contextmanager
+def _interruptible(out: Path | None) -> Iterator[None]:
+    """Turn Ctrl-C into exit code 130 and a line on how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = "with --out FILE.json it could go on" if out is None else "the same command goes on"
+        typer.echo(f"kuramoto: interrupted; {hint}", err=True)
+        raise typer.Exit(130) from None
 
 
 def _pair(text: str) -> tuple[str, str]:

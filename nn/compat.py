@@ -14,28 +14,38 @@ parameters pass through them to the reference's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
-from kuramoto._check import invalid, nearest
+from kuramoto._check import invalid
 from kuramoto.nn.layer import KuramotoLayer
+from kuramoto.nn.reference import Parameters, Reference
 
 __all__ = [
     "IdentityFrequency",
     "Reference",
     "attention_parameters",
+    "channel_norm_parameters",
+    "connectivity",
+    "frequency",
+    "heads",
+    "kernel_size",
     "layer_parameters",
+    "module_parameters",
     "readout_parameters",
     "reference_energy",
     "residual_readout_parameters",
+    "self_attention_parameters",
     "step_size",
+    "stimulus_norm",
+    "transition",
+    "transition_parameters",
 ]
 
 Tensor = Any
-Parameters = dict[str, Tensor]
 
 
 class IdentityFrequency(nn.Module):
@@ -77,67 +87,6 @@ def step_size(gamma: Tensor, *, turns: bool) -> Tensor:
     return gamma if turns else gamma / (1 + gamma)
 
 
-class Reference:
-    """A reference state dict that is read entry by entry, and knows what was never read.
-
-    Parameters
-    ----------
-    entries : mapping of str to tensor
-    prefix : str
-        Of the names that are read.
-    """
-
-    def __init__(self, entries: Mapping[str, Tensor], prefix: str = "") -> None:
-        self.entries, self.prefix = entries, prefix
-        self.read: set[str] = set()
-
-    def __contains__(self, name: str) -> bool:
-        return self.prefix + name in self.entries
-
-    def under(self, prefix: str) -> Reference:
-        """Return the entries below a name, counting what is read of them."""
-        below = Reference(self.entries, self.prefix + prefix)
-        below.read = self.read
-        return below
-
-    def take(self, name: str, shape: tuple[int | None, ...] | None = None) -> Tensor:
-        """Return an entry, or raise if it is missing or has another shape; None fits any size.
-
-        Raises
-        ------
-        ValueError
-            Names the entry, and both shapes.
-        """
-        full = self.prefix + name
-        wanted = "" if shape is None else f" with shape ({_spelled(shape)})"
-        if full not in self.entries:
-            known = nearest(full, self.entries) if self.entries else "it is empty"
-            raise invalid("state_dict", f"have the entry `{full}`{wanted}", "it has none", known)
-        value = self.entries[full]
-        if shape is not None and not _fits(tuple(value.shape), shape):
-            found = f"has shape {tuple(value.shape)}"
-            raise invalid("state_dict", f"have the entry `{full}`{wanted}", f"this one {found}")
-        self.read.add(full)
-        return value
-
-    def require_all_read(self, ignored: tuple[str, ...] = ()) -> None:
-        """Raise if entries are left that nothing has been made of."""
-        left = sorted(set(self.entries) - self.read - set(ignored))
-        if left:
-            shape = tuple(self.entries[left[0]].shape)
-            found = f"has `{left[0]}` of shape {shape} and {len(left) - 1} more"
-            raise invalid("state_dict", "hold nothing but this model's entries", found)
-
-
-def _spelled(shape: tuple[int | None, ...]) -> str:
-    return ", ".join("any" if size is None else str(size) for size in shape)
-
-
-def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
-    pairs = zip(found, shape, strict=False)
-    return len(found) == len(shape) and all(want in (None, have) for have, want in pairs)
-
-
 def layer_parameters(reference: Reference, layer: KuramotoLayer) -> Parameters:
     """Return the parameters of a `KuramotoLayer` from those of a reference layer."""
     from kuramoto.nn.connectivity import AttentionConnectivity
@@ -158,13 +107,78 @@ def layer_parameters(reference: Reference, layer: KuramotoLayer) -> Parameters:
         shape = (2,) if layer.frequency.rate.ndim == 1 else (C // 2, 2)
         made["frequency.rate"] = _rates(reference.take("omg.omg_param", shape), layer)
     if layer.stimulus_norm is not None:
-        for name in ("weight", "bias"):
-            made[f"stimulus_norm.{name}"] = reference.take(f"c_norm.{name}", (C,))
+        groups = isinstance(layer.stimulus_norm, nn.GroupNorm)
+        for ours, theirs in (("weight", "weight" if groups else "scale"), ("bias", "bias")):
+            made[f"stimulus_norm.{ours}"] = reference.take(f"c_norm.{theirs}", (C,))
+    return made
+
+
+def stimulus_norm(reference: Reference) -> str:
+    """Return the word of `kuramoto.nn.models` for a reference layer's ``c_norm``."""
+    if "c_norm.scale" in reference:
+        return "affine"
+    return "group" if reference.has_under("c_norm.") else "none"
+
+
+def frequency(reference: Reference) -> str:
+    """Return the word of `kuramoto.nn.models` for a reference layer's ``omg``."""
+    if not reference.has_under("omg."):
+        return "none"
+    return "shared" if reference.take("omg.omg_param").ndim == 1 else "each"
+
+
+def connectivity(reference: Reference) -> str:
+    """Return the word of `kuramoto.nn.models` for a reference layer's ``connectivity``."""
+    attends = reference.has_under("connectivity.W_") or reference.has_under("connectivity.mat_")
+    return "attention" if attends else "convolution"
+
+
+def kernel_size(reference: Reference) -> int:
+    """Return the size of a reference layer's convolution; 1 for attention."""
+    if connectivity(reference) == "attention":
+        return 1
+    return int(reference.take("connectivity.weight", (None, None, None, None)).shape[2])
+
+
+def heads(reference: Reference, channels: int, otherwise: int) -> int:
+    """Return the number of heads that a reference layer's tables tell, or the one given."""
+    if not reference.has_under("connectivity.mat_"):
+        return otherwise
+    pairs = int(reference.take("connectivity.mat_q", (None, None, 2, 2)).shape[1])
+    told = pairs > 0 and channels % (2 * pairs) == 0
+    return channels // (2 * pairs) if told else otherwise
+
+
+def transition(reference: Reference, number: int) -> str:
+    """Return the name of the convolution before a block of the reference's classifier.
+
+    It has two, for the state and for the stimulus, that are one: files may hold either or both.
+    """
+    first, second = (f"layers.{number}.0.{which}" for which in (0, 1))
+    only_second = reference.has_under(f"{second}.") and not reference.has_under(f"{first}.")
+    return second if only_second else first
+
+
+def transition_parameters(reference: Reference, number: int, convolution: Any) -> Parameters:
+    """Return the parameters of the convolution before a block of the reference's classifier."""
+    name, second = transition(reference, number), f"layers.{number}.0.1"
+    made = module_parameters(reference.under(f"{name}."), convolution)
+    if reference.has_under(f"{second}."):
+        other = module_parameters(reference.under(f"{second}."), convolution)
+        for kind, value in made.items():
+            if not torch.equal(value, other[kind]):
+                must = f"have the same `{name}.{kind}` and `{second}.{kind}`"
+                raise invalid("state_dict", must, "these differ")
     return made
 
 
 def _rates(vectors: Tensor, layer: KuramotoLayer) -> Tensor:
     """Return rates (N//2,) or (C, N//2): minus the lengths, since it turns the other way round."""
+    if layer.dimensions % 2:
+        remedy = (
+            "the reference turns consecutive pairs of channels, whatever oscillator they are of"
+        )
+        raise invalid("dimensions", "be even with frequencies", f"{layer.dimensions}", remedy)
     rates = -torch.sqrt((vectors * vectors).sum(-1))
     planes = layer.dimensions // 2
     return rates.expand(planes) if rates.ndim == 0 else rates.reshape(-1, planes)
@@ -197,6 +211,45 @@ def _head_order(heads: int, head_dimension: int) -> Tensor:
     return theirs.permute(2, 1, 0).flatten()
 
 
+def self_attention_parameters(reference: Reference, attention: Any) -> Parameters:
+    """Return the parameters of a baseline's `SelfAttention` from the reference's convolutions."""
+    C, heads = attention.out.in_features, attention.heads
+    order = torch.arange(C).reshape(-1, heads).T.flatten()
+    rows = torch.cat([order + part * C for part in range(3)])
+    into = module_parameters(reference.under("W_qkv."), attention.qkv)
+    out = module_parameters(reference.under("W_o."), attention.out)
+    return {
+        "qkv.weight": into["weight"][rows],
+        "qkv.bias": into["bias"][rows],
+        "out.weight": out["weight"][:, order],
+        "out.bias": out["bias"],
+    }
+
+
+def module_parameters(reference: Reference, module: nn.Module) -> Parameters:
+    """Return the parameters and buffers of a module from those of the same names and shapes.
+
+    A linear map may be a 1×1 convolution there. Of batch norms the count of batches may be missing.
+    """
+    made: Parameters = {}
+    for name, ours in module.state_dict().items():
+        if name == "num_batches_tracked" and name not in reference:
+            continue
+        shape = tuple(ours.shape)
+        if isinstance(module, nn.Linear) and name == "weight":
+            wide = name in reference and reference.entries[reference.prefix + name].ndim == 4
+            shape = (*shape, 1, 1) if wide else shape
+        made[name] = reference.take(name, shape).reshape(ours.shape)
+    return made
+
+
+def channel_norm_parameters(reference: Reference, channels: int) -> Parameters:
+    """Return the parameters of a `LayerNorm` from those of the reference's norm over channels."""
+    names = {"weight": "gamma", "bias": "beta"}
+    shape = (1, channels, 1, 1)
+    return {ours: reference.take(theirs, shape).flatten() for ours, theirs in names.items()}
+
+
 def readout_parameters(reference: Reference, readout: Any) -> Parameters:
     """Return the parameters of a `NormReadout` from the reference's."""
     shape = tuple(readout.convolution.weight.shape)
@@ -217,9 +270,6 @@ def residual_readout_parameters(reference: Reference, readout: Any) -> Parameter
             ("norms", 0, readout.norms[which]),
             ("maps", 2, readout.maps[which]),
         ):
-            for name, ours in module.state_dict().items():
-                if name == "num_batches_tracked":
-                    continue
-                value = below.take(f"{number}.{name}", tuple(ours.shape))
-                made[f"{kind}.{which}.{name}"] = value
+            found = module_parameters(below.under(f"{number}."), module)
+            made |= {f"{kind}.{which}.{name}": value for name, value in found.items()}
     return made

@@ -50,8 +50,16 @@ class Connectivity(nn.Module):
         """What is added to every place, shape (C*N,); the model's stimulus takes it in."""
         return None
 
-    def field(self, c: Tensor) -> Force:
-        """Return x ↦ y = c + Jx on features, with what does not depend on x made once."""
+    def field(self, c: Tensor, dimensions: int = 1) -> Force:
+        """Return x ↦ y = c + Jx on features, with what does not depend on x made once.
+
+        Parameters
+        ----------
+        c : tensor, shape [B, C*N, H, W]
+        dimensions : int, default 1
+            N, if the channels of c, x and y have their components first (`layout.by_component`);
+            1 for the usual order.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define field")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,9 +71,11 @@ class Connectivity(nn.Module):
         """Return J as a coupling of the core for states (B, C, H, W, N), without the bias."""
         return LearnedCoupling(self, dimensions)
 
-    def stimulus(self, c: Tensor) -> Tensor:
-        """Return c with the bias, features [B, C*N, H, W]."""
-        return c if self.bias is None else c + self.bias[:, None, None]
+    def stimulus(self, c: Tensor, dimensions: int = 1) -> Tensor:
+        """Return c with the bias, features [B, C*N, H, W] in the order that `field` takes."""
+        if self.bias is None:
+            return c
+        return c + layout.by_component(self.bias, dimensions, 0)[:, None, None]
 
 
 class LearnedCoupling(Linear):
@@ -148,10 +158,12 @@ class ConvConnectivity(Connectivity):
         weight = self.convolution.weight
         return (weight + weight.transpose(0, 1).flip(2, 3)) / 2 if self.symmetric else weight
 
-    def field(self, c: Tensor) -> Force:
+    def field(self, c: Tensor, dimensions: int = 1) -> Force:
         """Return x ↦ c + bias + Jx."""
-        stimulus = self.stimulus(c)
-        weight = self.weight.contiguous(memory_format=torch.channels_last)
+        stimulus = self.stimulus(c, dimensions)
+        weight = layout.by_component(self.weight, dimensions, 1)
+        weight = layout.by_component(weight, dimensions, 0)
+        weight = weight.contiguous(memory_format=torch.channels_last)
         padding = self.convolution.padding
         return lambda x: F.conv2d(x, weight, padding=padding).to(stimulus.dtype) + stimulus
 
@@ -243,15 +255,17 @@ class AttentionConnectivity(Connectivity):
         both = None if bias is None else torch.cat([bias[: self.channels], bias])
         return torch.cat([query, query, value]), both, value.T
 
-    def field(self, c: Tensor) -> Force:
+    def field(self, c: Tensor, dimensions: int = 1) -> Force:
         """Return x ↦ c + bias + Jx."""
-        stimulus = layout.to_tokens(self.stimulus(c))
+        stimulus = layout.to_tokens(self.stimulus(c, dimensions))
         grid = (c.shape[-2], c.shape[-1])
         shape = (self.heads, self.head_dimension)
-        weights = self.weights
+        into, bias, out = self.weights
+        into, out = (layout.by_component(w, dimensions, a) for w, a in ((into, 1), (out, 0)))
+        weights = into, bias, out
         tables = None
         if self.positions is not None:
-            tables = self.positions.tables(grid, self.heads, weights[0])
+            tables = self.positions.tables(grid, self.heads, into)
         # A map per place costs as many numbers as the batch has queries, keys and values when
         # B = C·N; from there on it saves all passes over those.
         if tables is not None and c.shape[0] >= self.channels:
@@ -322,7 +336,7 @@ class DenseConnectivity(Connectivity):
         turned = weight.transpose(0, 1)
         return (weight + (turned.mT if weight.ndim == 4 else turned)) / 2
 
-    def field(self, c: Tensor) -> Force:
+    def field(self, c: Tensor, dimensions: int = 1) -> Force:
         """Return x ↦ c + Jx."""
         weight = self.weight
         if tuple(c.shape[-2:]) != self.grid:
@@ -331,11 +345,12 @@ class DenseConnectivity(Connectivity):
         matrix = weight.transpose(1, 2).flatten(2).flatten(0, 1) if weight.ndim == 4 else weight
 
         def force(x: Tensor) -> Tensor:
-            state = layout.to_state(x, self.dimensions)
+            state = layout.to_state(layout.by_oscillator(x, dimensions, 1), self.dimensions)
             rows = state.flatten(1) if weight.ndim == 4 else state.flatten(1, -2).mT
             coupled = rows @ matrix.mT
             back = coupled if weight.ndim == 4 else coupled.mT
-            return layout.to_features(back.reshape(state.shape)).to(c.dtype) + c
+            coupled = layout.to_features(back.reshape(state.shape)).to(c.dtype)
+            return layout.by_component(coupled, dimensions, 1) + c
 
         return force
 

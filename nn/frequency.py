@@ -19,7 +19,7 @@ Tensor = Any
 class RotationFrequency(nn.Module):
     """Rotation in the planes (0, 1), (2, 3), ... of every oscillator, at learned rates.
 
-    A plane as a complex number z turns by ż = iωz: what `kuramoto.Rotation` computes, in one pass.
+    (a, b) turns by (−ωb, ωa), as with `kuramoto.Rotation`: a product with the exchanged pairs.
     For odd N the last axis stands still. Rates have a sign, and may cross zero while learning.
 
     Parameters
@@ -39,8 +39,8 @@ class RotationFrequency(nn.Module):
     Examples
     --------
     >>> turn = RotationFrequency(2, initial=2.0)
-    >>> turn(torch.tensor([[1.0, 0.0]])).tolist()
-    [[0.0, 2.0]]
+    >>> turn(torch.tensor([[3.0, 1.0]])).tolist()
+    [[-2.0, 6.0]]
     """
 
     def __init__(
@@ -65,21 +65,9 @@ class RotationFrequency(nn.Module):
     def field(self, oscillators: int) -> Callable[[Tensor], Tensor]:
         """Return x ↦ Ωx for vectors (..., C, N), with what does not depend on x made once."""
         planes = self.dimensions // 2
-        # Written out per oscillator: products with a row of two numbers are several times slower.
-        rate = self.rate.expand(oscillators, planes).contiguous()
-        turning = torch.complex(torch.zeros_like(rate), rate)
-        still = self.dimensions - 2 * planes
-
-        def turn(x: Tensor) -> Tensor:
-            pairs = x[..., : 2 * planes].unflatten(-1, (planes, 2))
-            if torch.compiler.is_compiling():  # has no code for complex numbers
-                turned = torch.stack([-rate * pairs[..., 1], rate * pairs[..., 0]], -1).flatten(-2)
-            else:
-                plane = torch.view_as_complex(pairs.contiguous())
-                turned = torch.view_as_real(turning * plane).flatten(-2)
-            return nn.functional.pad(turned, (0, still)) if still else turned
-
-        return turn
+        # Components first in memory, as vectors are while a layer runs.
+        rate = self.rate.expand(oscillators, planes).T.contiguous().T
+        return lambda x: (_turned if torch.compiler.is_compiling() else _Turn.apply)(x, rate)
 
     def as_core(self, grid: tuple[int, int]) -> Rotation:
         """Return the core's `Rotation` for states (B, C, H, W, N)."""
@@ -148,6 +136,42 @@ class AntisymmetricFrequency(nn.Module):
     def extra_repr(self) -> str:
         """Say which matrices there are."""
         return f"dimensions={self.dimensions}, matrices={tuple(self.weight.shape)}"
+
+
+class _Turn(torch.autograd.Function):
+    """Ωx for rates (C, N//2), keeping x alone; Ωᵀ = −Ω. It can be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rate: Tensor) -> Tensor:
+        ctx.save_for_backward(x, rate)
+        turned = torch.zeros_like(x) if x.shape[-1] % 2 else torch.empty_like(x)
+        first, second = _planes(x)
+        into_first, into_second = _planes(turned)
+        torch.mul(second, -rate, out=into_first)
+        torch.mul(first, rate, out=into_second)
+        return turned
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, rate = ctx.saved_tensors
+        into_x = _Turn.apply(g, -rate) if ctx.needs_input_grad[0] else None
+        if not ctx.needs_input_grad[1]:
+            return into_x, None
+        (a, b), (into_a, into_b) = _planes(x), _planes(g)
+        return into_x, (into_b * a - into_a * b).sum(tuple(range(x.ndim - 2)))
+
+
+def _turned(x: Tensor, rate: Tensor) -> Tensor:
+    """Return Ωx by operations that a compiler fuses."""
+    first, second = _planes(x)
+    turned = torch.stack([-rate * second, rate * first], -1).flatten(-2)
+    return nn.functional.pad(turned, (0, x.shape[-1] % 2))
+
+
+def _planes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the components 0, 2, ... and 1, 3, ... that make the planes."""
+    end = x.shape[-1] // 2 * 2
+    return x[..., 0:end:2], x[..., 1:end:2]
 
 
 def _per_site(values: Tensor, inner: int, grid: tuple[int, int]) -> Tensor:

@@ -144,9 +144,9 @@ class KuramotoLayer(nn.Module):
             raise invalid("c", f"have the shape of x, {tuple(x.shape)}", f"has {tuple(c.shape)}")
         if self.stimulus_norm is not None:
             c = self.stimulus_norm(c)
-        vectors = layout.to_vectors(layout.channels_last(x), self.dimensions)
+        vectors, stimulus = (layout.components_first(v, self.dimensions) for v in (x, c))
         start = sphere.normalize(vectors) if self.kind.normalize else vectors
-        return Run(self, self._equation(layout.channels_last(c)), start)
+        return Run(self, self._equation(stimulus), start)
 
     def as_model(self, stimulus: Tensor) -> Kuramoto:
         """Return the layer as a model of the core, for `solve`, `certify`, `energy` and the rest.
@@ -182,16 +182,17 @@ class KuramotoLayer(nn.Module):
 
     def _equation(self, c: Tensor) -> Equation:
         frequency = None if self.frequency is None else self.frequency.field(self.oscillators)
-        force = self.connectivity.field(c)
-        stimulus = layout.to_vectors(self.connectivity.stimulus(c), self.dimensions)
-        return Equation(force, frequency, stimulus, self.dimensions)
+        features, N = layout.vectors_to_components(c), self.dimensions
+        force = self.connectivity.field(features, N)
+        stimulus = layout.components_to_vectors(self.connectivity.stimulus(features, N), N)
+        return Equation(force, frequency, stimulus, N)
 
     def _keeps(self, x: Tensor, steps: int) -> str:
         """Say what to keep for the gradient of so many steps."""
-        if not torch.is_grad_enabled():
-            return "autograd"
         if self.memory != "auto":
             return self.memory
+        if not torch.is_grad_enabled():
+            return "save"
         kept = steps * (2 + self.connectivity.kept) * x.numel() * x.element_size()
         return "recompute" if kept > _LARGE else "save"
 
@@ -267,7 +268,8 @@ class Equation:
 
     def force(self, x: Tensor) -> Tensor:
         """Return y = c + Jx, vectors (B, H, W, C, N)."""
-        return layout.to_vectors(self.field(layout.vectors_to_features(x)), self.dimensions)
+        y = self.field(layout.vectors_to_components(x))
+        return layout.components_to_vectors(y, self.dimensions)
 
     def turned(self, x: Tensor) -> Tensor | None:
         """Return Ωx, or None without natural frequencies."""

@@ -9,6 +9,12 @@ consecutive channels from i·N on. Three other ways to look at the same numbers:
 * *tokens* ``(B, H*W, C*N)`` are the places in row-major order (`to_tokens`).
 
 None of them copies, except where the memory of an image is not in the order that tokens need.
+
+While it runs, a layer keeps its vectors in another order of memory, *components first*: at every
+place the first components of all oscillators, then the second ones, so that products of vectors run
+along the oscillators and not over N numbers at a time (`components_first`). The same memory read as
+features has its channels in that order, n·C + i for component n of oscillator i, and so have the
+weights that act on them (`by_component`).
 """
 
 from __future__ import annotations
@@ -20,7 +26,11 @@ import torch
 from kuramoto._check import invalid, message, wrong_type
 
 __all__ = [
+    "by_component",
+    "by_oscillator",
     "channels_last",
+    "components_first",
+    "components_to_vectors",
     "full_precision",
     "require_features",
     "require_split",
@@ -29,6 +39,7 @@ __all__ = [
     "to_tokens",
     "to_vectors",
     "tokens_to_features",
+    "vectors_to_components",
     "vectors_to_features",
 ]
 
@@ -75,6 +86,41 @@ def channels_last(features: Tensor) -> Tensor:
     """Return the same features with all channels of a place side by side in memory."""
     # Not `contiguous(memory_format=...)`: where H = W = 1 that leaves the strides as they are.
     return features.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+def by_component(tensor: Tensor, dimensions: int, axis: int) -> Tensor:
+    """Return a tensor with the channels along an axis in the order components first.
+
+    Examples
+    --------
+    >>> by_component(torch.arange(6), 2, 0).tolist()
+    [0, 2, 4, 1, 3, 5]
+    """
+    split = tensor.unflatten(axis, (-1, dimensions))
+    return split.transpose(axis, axis + 1).flatten(axis, axis + 1)
+
+
+def by_oscillator(tensor: Tensor, dimensions: int, axis: int) -> Tensor:
+    """Return a tensor with its channels in the usual order: inverse of `by_component`."""
+    return by_component(tensor, tensor.shape[axis] // dimensions, axis)
+
+
+def components_first(features: Tensor, dimensions: int) -> Tensor:
+    """Return features ``[B, C*N, H, W]`` as vectors ``(B, H, W, C, N)``, in another memory order.
+
+    Memory has the order (B, H, W, N, C).
+    """
+    return to_vectors(features, dimensions).transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+def vectors_to_components(vectors: Tensor) -> Tensor:
+    """Return vectors ``(B, H, W, C, N)`` as features ``[B, N*C, H, W]``, channels by component."""
+    return vectors.transpose(-1, -2).flatten(-2).permute(0, 3, 1, 2)
+
+
+def components_to_vectors(features: Tensor, dimensions: int) -> Tensor:
+    """Return features ``[B, N*C, H, W]`` as vectors: inverse of `vectors_to_components`."""
+    return features.permute(0, 2, 3, 1).unflatten(-1, (dimensions, -1)).transpose(-1, -2)
 
 
 def require_split(argument: str, channels: int, parts: int, what: str) -> int:

@@ -192,7 +192,9 @@ def apart(
         parts = list(heads.unbind(2))
         if tables is not None:
             turned = tables.inputs.shape[2]
-            parts[:turned] = pair_product(heads[:, :, :turned], tables.inputs).unbind(2)
+            # Not sliced where all are turned: the gradient of a slice is one more full pass.
+            first = heads if turned == len(parts) else heads[:, :, :turned]
+            parts[:turned] = pair_product(first, tables.inputs).unbind(2)
         return parts
 
     def outward(weighted: Tensor) -> Tensor:
@@ -225,8 +227,8 @@ def folded(
     outside = columns.flatten(-2).mT.expand(len(per_place), -1, -1)
 
     def inward(tokens: Tensor) -> list[Tensor]:
-        heads = torch.baddbmm(shift, tokens.transpose(0, 1), inside).transpose(0, 1)
-        return list(heads.unflatten(-1, (3, *shape)).unbind(2))
+        heads = torch.baddbmm(shift, tokens.transpose(0, 1), inside)
+        return [part.transpose(0, 1) for part in heads.unflatten(-1, (3, *shape)).unbind(2)]
 
     def outward(weighted: Tensor) -> Tensor:
         return torch.bmm(weighted.flatten(2).transpose(0, 1), outside).transpose(0, 1).contiguous()

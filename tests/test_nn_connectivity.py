@@ -109,6 +109,23 @@ def test_field_adds_stimulus_and_bias_once(kind):
     torch.testing.assert_close(connectivity.field(c)(x), connectivity(x) + c)
 
 
+@pytest.mark.parametrize("batch", [2, 13])
+@pytest.mark.parametrize("kind", KINDS)
+def test_field_takes_channels_with_components_first(kind, batch):
+    """The same numbers in another order; with another N they are others."""
+    connectivity = of_grid(kind)
+    for parameter in connectivity.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    x, c = torch.randn(2, batch, 12, 4, 5)
+    expected = connectivity.field(c)(x)
+    x2, c2 = (layout.by_component(v, 3, 1) for v in (x, c))
+    found = connectivity.field(c2, 3)(x2)
+    torch.testing.assert_close(found, layout.by_component(expected, 3, 1))
+    stimulus = layout.by_component(connectivity.stimulus(c), 3, 1)
+    torch.testing.assert_close(connectivity.stimulus(c2, 3), stimulus)
+    assert not torch.allclose(connectivity.field(c2, 2)(x2), found)
+
+
 @pytest.mark.parametrize("kind", ["conv", "dense", "blocks"])
 def test_symmetric_variants(kind):
     """⟨u, Jv⟩ = ⟨Ju, v⟩; the core sees it, and without the option it is not so."""

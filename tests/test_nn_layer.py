@@ -221,6 +221,23 @@ def test_frequencies_are_the_cores(family, each, N):
 # Gradients.
 
 
+@pytest.mark.parametrize("N", [2, 3, 4])
+def test_turning_can_be_differentiated_twice(N):
+    """In both orders of memory."""
+    frequency = RotationFrequency(N, 3)
+    rate = torch.randn(3, N // 2, requires_grad=True)
+    x = torch.randn(2, 2, 1, 3, N)
+    for v in (x, x.transpose(-1, -2).contiguous().transpose(-1, -2)):
+
+        def turn(v, rate):
+            return torch.func.functional_call(frequency, {"rate": rate}, (v,))
+
+        given = v.clone().requires_grad_(), rate
+        assert turn(*given).stride() == v.stride()
+        assert torch.autograd.gradcheck(turn, given)
+        assert torch.autograd.gradgradcheck(turn, given)
+
+
 @pytest.mark.parametrize("memory", ["save", "recompute", "autograd", "auto"])
 def test_gradients_of_a_layer_by_finite_differences(memory):
     layer = make("gta", memory=memory)
@@ -303,7 +320,7 @@ def test_auto_recomputes_what_would_be_large(monkeypatch):
     monkeypatch.setattr("kuramoto.nn.layer._LARGE", 1000)
     assert layer._keeps(x, 3) == "recompute"
     with torch.no_grad():
-        assert layer._keeps(x, 3) == "autograd", "nothing is kept: nothing to save"
+        assert layer._keeps(x, 3) == "save", "nothing is kept: nothing to compute again"
 
 
 # Precision, and compiled steps.

@@ -47,6 +47,22 @@ def test_views_do_not_copy(features):
     assert layout.channels_last(inner).data_ptr() == inner.data_ptr()
 
 
+def test_components_first(features):
+    """Channel n·C + i is component n of oscillator i, side by side in memory, and back."""
+    vectors = layout.components_first(features, 4)
+    assert torch.equal(vectors, layout.to_vectors(features, 4))
+    assert vectors.transpose(-1, -2).is_contiguous()
+    ordered = layout.vectors_to_components(vectors)
+    assert ordered.data_ptr() == vectors.data_ptr()
+    assert torch.equal(ordered, layout.by_component(features, 4, 1))
+    for oscillator in range(3):
+        for component in range(4):
+            found = ordered[:, component * 3 + oscillator]
+            assert torch.equal(found, features[:, oscillator * 4 + component])
+    assert torch.equal(layout.components_to_vectors(ordered, 4), vectors)
+    assert torch.equal(layout.by_oscillator(ordered, 4, 1), features)
+
+
 @pytest.mark.parametrize("shape", [(2, 12, 1, 1), (1, 12, 3, 1), (2, 1, 4, 4)])
 def test_small_grids_are_channels_last_too(shape):
     """PyTorch's own memory format leaves such strides as they are."""

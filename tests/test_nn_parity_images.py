@@ -1,4 +1,7 @@
-"""The reference's image networks from our parts: object discovery (N = 4) and classes (N = 2)."""
+"""The reference's image networks through `load_official`: object discovery and classes.
+
+Their numbers lie beside the repository, in ../shared/parity or where KURAMOTO_PARITY says.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
 from torch.func import functional_call  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+from torch.nn.functional import cross_entropy  # noqa: E402
 
-from kuramoto.nn import (  # noqa: E402
-    GTA,
-    AttentionConnectivity,
-    ConvConnectivity,
-    KuramotoLayer,
-    NormReadout,
-    ResidualReadout,
-    RotationFrequency,
-    compat,
-)
+from kuramoto.nn import compat, load_official, official  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -50,97 +43,65 @@ def off(found, expected) -> float:
     return float((found.detach() - expected).abs().max() / expected.abs().max())
 
 
-def test_object_discovery(folder):
+def reference_energies(net, images, noise):
+    """Every block's energies, counted the reference's way."""
+    c, x = net.start(images, x0=noise)
+    for block in net.blocks:
+        yield torch.stack(list(compat.reference_energy(block.layer, *block.enter(x, c))))
+        x, c = block(x, c)
+
+
+@pytest.fixture
+def objects(folder):
     meta, entries = read(folder, "objs_ch32_attn_L1_T8")
-    weights = {name: value.requires_grad_() for name, value in below(entries, "sd/").items()}
-    attention = AttentionConnectivity(32, 8, positions=GTA((8, 8), 4))
-    identity = compat.IdentityFrequency()
-    layer = KuramotoLayer(attention, 4, frequency=identity, steps=meta["kwargs"]["T"])
-    readout = NormReadout(32, 32, 4)
-    reference = compat.Reference(weights).under("layers.0.")
-    ours = compat.layer_parameters(reference.under("0."), layer)
-    ours["step_size"] = weights["gamma"][0].detach()
-    patches = weights["patchfy.1.weight"], weights["patchfy.1.bias"]
+    steps = meta["kwargs"]["T"]
+    return entries, load_official(below(entries, "sd/"), task="objects", steps=steps)
 
-    c = F.conv2d((entries["in/image"] - 0.5) / 0.5, *patches, stride=4)
-    x = functional_call(layer, ours, (entries["in/noise"], c))
-    lengths = compat.readout_parameters(reference.under("1."), readout)
-    c_last = functional_call(readout, lengths, (x,))
-    hidden = F.linear(c_last.amax((2, 3)), weights["out.3.weight"], weights["out.3.bias"])
-    z = F.linear(F.relu(hidden), weights["out.5.weight"], weights["out.5.bias"])
+
+def test_object_discovery(objects):
+    entries, net = objects
+    images, noise = entries["in/image"], entries["in/noise"]
+    with torch.no_grad():
+        assert off(net(images, x0=noise), entries["out/z"]) < 1e-5
+        assert off(net.features(images, x0=noise), entries["out/C_L"]) < 1e-5
+        moments = list(net.run(images, x0=noise))
+        energies = next(reference_energies(net, images, noise))
+    assert off(torch.stack([m.state for m in moments]), entries["out/xs_l0"]) < 1e-5
+    assert off(net.predict(moments[-1].state), entries["out/z"]) < 1e-5
+    assert off(energies, entries["out/es_l0"]) < 1e-5
+
+
+def test_object_discovery_gradients(objects):
+    entries, net = objects
+    weights, gradients = below(entries, "sd/"), below(entries, "grad/")
+    leaves = weights | {"@image": entries["in/image"], "@x": entries["in/noise"]}
+    for name in gradients:
+        leaves[name].requires_grad_()
+    made = official.object_parameters(compat.Reference(weights), net)
+    z = functional_call(net, made, entries["in/image"], {"x0": entries["in/noise"]})
     (z * entries["in/w"]).sum().backward()
-
-    assert off(x, entries["out/xs_l0"][-1]) < 1e-5
-    assert off(c_last, entries["out/C_L"]) < 1e-5
-    assert off(z, entries["out/z"]) < 1e-5
-    gradients = below(entries, "grad/")
-    assert max(off(weights[name].grad, g) for name, g in gradients.items()) < 1e-5
-
-
-class Stages(nn.Module):
-    """conv, conv, attention with N = 2, strides between, batch norms in the readouts."""
-
-    def __init__(self, meta):
-        super().__init__()
-        self.first = nn.Conv2d(3, 8, 3, padding=1, bias=False)
-        made = zip((8, 16, 32), meta["kwargs"]["T"], meta["kwargs"]["ksizes"], strict=True)
-        self.layers, self.readouts, self.strides = (nn.ModuleList() for _ in range(3))
-        for stage, (channels, steps, size) in enumerate(made):
-            attend = stage == 2
-            connectivity = AttentionConnectivity(channels, 8) if attend else None
-            connectivity = connectivity or ConvConnectivity(channels, size)
-            norm, rate = nn.GroupNorm(channels // 2, channels), RotationFrequency(2)
-            options = {"frequency": rate, "steps": steps, "stimulus_norm": norm}
-            self.layers.append(KuramotoLayer(connectivity, 2, **options))
-            readout = ResidualReadout(channels, channels, 2, kernel_size=3, norm=nn.BatchNorm2d)
-            self.readouts.append(readout)
-            if stage:
-                stride = nn.Conv2d(channels // 2, channels, 3, padding=1, stride=2)
-                self.strides.append(stride)
-        self.logits = nn.Linear(32, 10)
-
-    def forward(self, image, noise):
-        c, x, states = self.first((image - 0.5) / 0.5), noise, []
-        for stage, layer in enumerate(self.layers):
-            if stage:
-                x, c = self.strides[stage - 1](x), self.strides[stage - 1](c)
-            x = layer(x, c)
-            c = self.readouts[stage](x)
-            states.append(x)
-        return self.logits(c.mean((2, 3))), states
-
-
-def from_reference(weights, net):
-    reference = compat.Reference(weights)
-    made = {"first.weight": weights["conv0.weight"]}
-    made |= {f"logits.{kind}": weights[f"out.{kind}"] for kind in ("weight", "bias")}
-    for stage, (layer, readout) in enumerate(zip(net.layers, net.readouts, strict=True)):
-        stage_of = reference.under(f"layers.{stage}.")
-        found = compat.layer_parameters(stage_of.under("2."), layer)
-        found["step_size"] = weights["gamma"][0]
-        made |= {f"layers.{stage}.{name}": value for name, value in found.items()}
-        found = compat.residual_readout_parameters(stage_of.under("3."), readout)
-        made |= {f"readouts.{stage}.{name}": value for name, value in found.items()}
-        for kind in ("weight", "bias") if stage else ():
-            made[f"strides.{stage - 1}.{kind}"] = stage_of.take(f"0.0.{kind}")
-    return made
+    assert gradients
+    assert max(off(leaves[name].grad, g) for name, g in gradients.items()) < 1e-5
 
 
 @pytest.fixture
 def classes(folder):
     meta, entries = read(folder, "cls_ch8_mix")
-    return meta, entries, Stages(meta)
+    settings = {"steps": meta["kwargs"]["T"], "dimensions": meta["kwargs"]["n"]}
+    return meta, entries, load_official(below(entries, "sd/"), task="classification", **settings)
 
 
 def test_classes_in_evaluation(classes):
     _, entries, net = classes
-    net.load_state_dict(net.state_dict() | from_reference(below(entries, "sd/"), net))
+    images, noise = entries["in/image"], entries["in/noise"]
     with torch.no_grad():
-        logits, states = net.eval()(entries["in/image"], entries["in/noise"])
-    assert off(logits, entries["out/logits_eval"]) < 1e-5
-    for stage, x in enumerate(states):
-        # Oscillators of two numbers that pass near zero amplify rounding.
-        assert off(x, entries[f"out/xs_last_l{stage}"]) < 3e-4
+        assert off(net(images, x0=noise), entries["out/logits_eval"]) < 1e-5
+        last = {moment.block: moment.state for moment in net.run(images, x0=noise)}
+        for number, energies in enumerate(reference_energies(net, images, noise)):
+            # Oscillators of two numbers that pass near zero amplify rounding.
+            assert off(last[number], entries[f"out/xs_last_l{number}"]) < 3e-4
+            assert off(energies, entries[f"out/es_l{number}"]) < 1e-5
+    assert off(net.predict(last[2]), entries["out/logits_eval"]) < 1e-5
 
 
 def test_classes_in_training(classes):
@@ -149,19 +110,16 @@ def test_classes_in_training(classes):
     To a percent: what amplifies rounding in the states (above) amplifies it in gradients.
     """
     meta, entries, net = classes
-    weights = below(entries, "sd/")
-    gradients = below(entries, "grad/")
-    image = entries["in/image"].requires_grad_()
+    weights, gradients = below(entries, "sd/"), below(entries, "grad/")
+    leaves = weights | {"@image": entries["in/image"]}
     for name in gradients:
-        if not name.startswith("@"):
-            weights[name].requires_grad_()
-    made = from_reference(weights, net)
-    logits, _ = functional_call(net.train(), made, (image, entries["in/noise"]))
-    loss = F.cross_entropy(logits, torch.tensor(meta["labels"]))
+        leaves[name].requires_grad_()
+    made = official.classifier_parameters(compat.Reference(weights), net)
+    logits = functional_call(net.train(), made, entries["in/image"], {"x0": entries["in/noise"]})
+    loss = cross_entropy(logits, torch.tensor(meta["labels"]))
     loss.backward()
     assert off(logits, entries["out/logits_train"]) < 1e-5
     assert off(loss, entries["out/loss_train"]) < 1e-5
-    leaves = weights | {"@image": image}
     largest = max(float(g.abs().max()) for g in gradients.values())
     for name, g in gradients.items():
         # A bias before a batch norm has the gradient 0, found as rounding.

@@ -1,4 +1,4 @@
-"""The Sudoku recipe: its data, loss and scores; the commands from boards to a table."""
+"""The Sudoku recipe: its data, loss and scores, its presets."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kuramoto import cli
-
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("safetensors")
 
 from kuramoto.nn import tasks, training  # noqa: E402
-from kuramoto.nn.checkpoints import load  # noqa: E402
 from kuramoto.nn.data import sudoku as boards_of  # noqa: E402
 from kuramoto.nn.tasks import sudoku  # noqa: E402
-from kuramoto.nn.tasks.sudoku_evaluation import evaluate  # noqa: E402
-from kuramoto.nn.voting import Settled  # noqa: E402
+from kuramoto.nn.tasks.sudoku_evaluation import evaluate, grids  # noqa: E402
+from kuramoto.nn.voting import Settled, vote  # noqa: E402
 
 TINY = {"name": "akorn", "side": 4, "channels": 16, "heads": 2, "steps": 3}
 
@@ -92,6 +89,15 @@ def test_an_epoch_shows_every_board_once_and_the_next_in_another_order(
     wanted = sorted(map(bytes, made.boards.puzzles))
     assert [sorted(map(bytes, epoch)) for epoch in epochs] == [wanted, wanted]
     assert not np.array_equal(*epochs)
+
+
+def test_the_recipe_and_the_loader_show_boards_in_one_order(boards: boards_of.Boards) -> None:
+    made = recipe(boards)
+    shown = np.concatenate([made.batch(5 + i, 10, 7)[0] for i in range(5)])
+    loader = boards_of.loader(made.boards, 50, seed=7)
+    loader.sampler.set_epoch(1)
+    ((digits, _),) = loader
+    assert np.array_equal(digits.numpy(), shown)
 
 
 def test_augmentation_renames_digits_or_moves_cells(boards: boards_of.Boards) -> None:
@@ -175,6 +181,33 @@ def test_settled_boards_are_reported(boards: boards_of.Boards) -> None:
     assert "60 boards settled and were stopped; 4.0 steps a board" in str(report)
 
 
+def test_the_report_has_all_votes_side_by_side(boards: boards_of.Boards) -> None:
+    """Each is what it would be alone, and the mean over samples what they are one by one."""
+    torch.manual_seed(0)
+    # Steps so small that samples stay as different as they begin.
+    model, some = sudoku.build({**TINY, "step_size": 0.1}).double(), boards.select(slice(8))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(False)
+        if name.endswith("bias"):  # they alone would decide what an untrained network says
+            parameter.zero_()
+    # Its own answers to be judged by: those of one sample, with a vote they are right in part.
+    own = vote(model, grids(some.puzzles, "cpu"), samples=3, keep_samples=True).samples[:, 1]
+    some = some._replace(solutions=own.flatten(1).numpy())
+    asked = {"samples": 3, "batch": 6}
+    report = evaluate(model, some, vote="sum", steps=3, at=[2], **asked)
+    rows = {(row["steps"], row["givens"]): row for row in report.table}
+    assert [key for key in rows if key[1] is None] == [(2, None), (3, None)]
+    for how in ("last", "sum", "majority"):
+        alone = evaluate(model, some, vote=how, **asked)
+        assert alone.accuracy == rows[3, None][how]
+        for givens, (n, right) in alone.levels.items():
+            assert rows[3, givens]["boards"] == n
+            assert rows[3, givens][how] == right / n
+        assert evaluate(model, some, vote=how, steps=2, **asked).accuracy == rows[2, None][how]
+    assert 1 / 3 <= rows[3, None]["single"] < 1
+    assert len(set(report.table[3].values())) > 2
+
+
 # --- presets ------------------------------------------------------------------------------------
 
 
@@ -223,175 +256,58 @@ def test_every_model_trains(name: str, tmp_path: Path) -> None:
     made, settings = sudoku.prepare("toy", None, {**changes, "validation_boards": "4"})
     outcome = training.fit(made, dataclasses.replace(settings, steps=2), tmp_path / "run")
     assert outcome.finished
-    report = tasks.task("sudoku").evaluate_run(training.Run(tmp_path / "run"))
-    assert report.boards == 4
-
-
-# --- the commands -------------------------------------------------------------------------------
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-SMALL = ["--set", "model.channels=16", "--set", "generate=200", "--set", "batch=30"]
-TRAIN = ["train", "sudoku", "--preset", "toy", "--quiet", "--device", "cpu", *SMALL]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    torch.set_num_threads(1)
-    with pytest.raises(SystemExit) as ended:
-        cli.main([*TRAIN, "--out", str(folder), "--steps", "60"])
-    assert not ended.value.code
-    return folder
-
-
-def test_training_learns(run: Path) -> None:
-    with (run / "metrics.csv").open() as file:
-        lines = [line.strip().split(",") for line in file]
-    losses = [float(line[2]) for line in lines[1:]]
-    assert lines[0][:3] == ["step", "seconds", "loss"]
-    assert losses[0] > 0.9
-    assert losses[-1] < 0.75  # guessing costs ln 4 = 1.39; the givens alone 0.74 at best
-
-
-def test_the_weights_of_a_run_say_what_they_are(run: Path) -> None:
-    model = load(run / "weights.safetensors")
-    config = training.Run(run).recipe["model"]
-    assert {"name": "akorn", **dataclasses.asdict(model.config)} == config
-
-
-def test_evaluate_prints_a_table(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     out = tmp_path / "report.json"
-    asked = ["--steps", 8, "--samples", 4, "--vote", "sum", "--quiet", "--out", out]
-    code, text, err = call(capsys, "evaluate", "sudoku", run, *asked)
-    assert (code, err) == (0, "")
-    assert "boards right" in text
-    assert "steps 8, samples 4, vote sum" in text
-    report = json.loads(out.read_text())
-    assert report["boards"] == 20
-    assert f"({report['right']} of 20)" in text
-    code, _, err = call(capsys, "evaluate", "sudoku", run, "--quiet", "--out", out)
-    assert (code, out.read_text()) == (2, json.dumps(report, indent=2) + "\n")
-    assert "exists already" in err
-
-
-def test_evaluate_takes_a_file_of_boards(
-    run: Path, tmp_path: Path, boards: boards_of.Boards, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = boards_of.save_boards(tmp_path / "boards.npz", boards)
-    asked = ["--boards", file, "--quiet", "--limit", 9]
-    code, text, _ = call(capsys, "evaluate", "sudoku", run, *asked)
-    assert code == 0
-    assert "of 9)" in text
-
-
-def test_resume_goes_on_and_may_go_further(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, _ = call(capsys, *TRAIN, "--out", tmp_path / "cut", "--steps", 25)
-    assert code == 0
-    again = ["train", "sudoku", "--resume", tmp_path / "cut", "--quiet", "--device", "cpu"]
-    code, out, err = call(capsys, *again, "--steps", 60)
-    assert (code, out, err) == (0, "", "")
-    one, other = (folder / "weights.safetensors" for folder in (run, tmp_path / "cut"))
-    assert one.read_bytes() == other.read_bytes()
-
-
-def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "train", "-h")
-    assert code == 0
-    assert out.startswith("Usage: kuramoto train")
-    assert "--resume RUN" in out
-    assert "--vote HOW" in call(capsys, "evaluate", "--help")[1]
-    assert "Train a network." in call(capsys, "--help")[1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["train", "chess"], "There is no task `chess`; known: sudoku"),
-        (["train", "sudoku", "--preset", "papr"], "no preset `papr`; did you mean `paper`?"),
-        (["train", "sudoku"], "No boards to train on: pass --data, a folder with sudoku/kaggle"),
-        (["train", "sudoku", "--data", "nowhere"], "nothing is there; the page on Sudoku says"),
-        ([*TRAIN, "--set", "batch"], "`set` must be KEY=VALUE, but is 'batch'"),
-        ([*TRAIN, "--set", "bach=3"], "no setting `bach`; did you mean `batch`?"),
-        ([*TRAIN, "--set", "model.chanels=3"], "no setting `chanels`; did you mean `channels`?"),
-        ([*TRAIN, "--set", "augment=flips"], "`augment` must be one of none, digits, all"),
-        ([*TRAIN, "--set", "batch=5000"], "`batch` must be at most the number of boards"),
-        ([*TRAIN, "--set", "model.channels=18"], "channels"),
-        ([*TRAIN, "--steps", "0"], "`steps` must be a whole number of at least 1"),
-        ([*TRAIN[:-6], "--device", "tpu"], "`device` must be cpu or cuda, but is 'tpu'"),
-        (["train", "sudoku", "--resume", "nowhere"], "Folder nowhere holds no training run"),
-        (["evaluate", "sudoku", "nowhere"], "Folder nowhere holds no training run"),
-        (["train", "sudoku", "--speed", "9"], "No such option: --speed"),
-        (["train"], "Missing argument"),
-    ],
-)
-def test_bad_input_is_one_line_and_code_2(
-    arguments: list[str],
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KURAMOTO_DATA", raising=False)
-    code, out, err = call(capsys, *arguments)
-    assert (code, out) == (2, "")
-    assert err.startswith("kuramoto: error: ")
-    assert words in err
-    assert err.count("\n") == 1
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".npz"]
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_cuda_that_is_absent(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in (["train", "sudoku", "--resume"], ["evaluate", "sudoku"]):
-        code, _, err = call(capsys, *command, run, "--device", "cuda")
-        assert code == 2
-        assert "Device cuda is not there: PyTorch finds no CUDA GPU; use cpu" in err
-
-
-def test_bad_input_for_runs(
-    run: Path, tmp_path: Path, boards: boards_of.Boards, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, err = call(capsys, "train", "sudoku", "--resume", run, "--set", "batch=3")
-    assert code == 2
-    assert "--set cannot be given with --resume" in err
-    code, _, err = call(capsys, *TRAIN, "--out", run)
-    assert code == 2
-    assert "exists already; continue it with --resume" in err
-    code, _, err = call(capsys, "evaluate", "sudoku", run, "--vote", "lst", "--quiet")
-    assert code == 2
-    assert "no vote `lst`; did you mean `last`?" in err
-    full = boards_of.Boards(*(np.repeat(part, 81 // 16 + 1, 1)[:, :81] for part in boards))
-    with pytest.raises(ValueError, match="`boards` must have 16 squares, but has 81"):
-        evaluate(Oracle(boards, []), full)
-
-
-def test_the_weights_of_another_model_are_named(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = tmp_path / "other"
-    changes = [*TRAIN[:-6], "--set", "model.channels=32", *TRAIN[-4:], "--out", other]
-    assert call(capsys, *changes, "--steps", 1)[0] == 0
-    (other / "weights.safetensors").write_bytes((run / "weights.safetensors").read_bytes())
-    code, _, err = call(capsys, "evaluate", "sudoku", other)
-    assert code == 2
-    assert "is of another model: `embedding.weight` is of shape (5, 16) in the file" in err
-    assert "of shape (5, 32) in the model" in err
+    report = tasks.task("sudoku").evaluate_run(training.Run(tmp_path / "run"), out=out)
+    assert report.boards == 4
+    assert out.read_text() == report.to_json()
 
 
 def test_baselines_have_nothing_to_vote_by(boards: boards_of.Boards) -> None:
     with pytest.raises(ValueError, match="Model Oracle has no energy to vote by"):
         evaluate(Oracle(boards, []), boards, samples=3, vote="sum")
+    with pytest.raises(ValueError, match=r"`at` must be left out for Oracle, but is .*at the end"):
+        evaluate(Oracle(boards, []), boards, at=[1, 3])
     with pytest.raises(ValueError, match="`vote` must be last, sum, majority, but is None"):
         evaluate(Oracle(boards, []), boards, samples=3)
+
+
+def test_boards_of_another_size(boards: boards_of.Boards) -> None:
+    full = boards_of.Boards(*(np.repeat(part, 81 // 16 + 1, 1)[:, :81] for part in boards))
+    with pytest.raises(ValueError, match="`boards` must have 16 squares, but has 81"):
+        evaluate(Oracle(boards, []), full)
+    with pytest.raises(ValueError, match="`boards` must hold at least one board, but holds none"):
+        evaluate(Oracle(boards, []), boards.select(slice(0)))
+
+
+class Counting(torch.nn.Module):
+    """Notes how many steps it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.asked = torch.nn.Parameter(torch.zeros(4, 4, 4)), []
+
+    def forward(self, digits: Any, *, steps: Any = None, generator: Any = None) -> Any:
+        self.asked.append(steps)
+        return self.weight.expand(len(digits), 4, 4, 4)
+
+
+def test_steps_vary_by_batch_and_follow_from_the_seed(boards: boards_of.Boards) -> None:
+    asked = []
+    for seed in (0, 0, 1):
+        one, model = recipe(boards, vary_steps=2), Counting()
+        batch = tuple(map(torch.from_numpy, one.batch(0, 10, 0)))
+        torch.manual_seed(seed)
+        for _ in range(60):
+            one.loss(model, batch)
+        asked.append(model.asked)
+    assert set(asked[0]) == {1, 2, 3, 4, 5}
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_steps_vary_only_if_asked(boards: boards_of.Boards) -> None:
+    model = Counting()
+    batch = tuple(map(torch.from_numpy, recipe(boards).batch(0, 10, 0)))
+    recipe(boards).loss(model, batch)
+    assert model.asked == [None]
+    with pytest.raises(ValueError, match="`vary_steps` must be less than the 3 steps, but is 3"):
+        recipe(boards, vary_steps=3)

@@ -327,9 +327,8 @@ def test_old_checkpoints_go(tmp_path: Path) -> None:
     assert found == ["step_000000035.safetensors", "step_000000040.safetensors"]
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    settings = dataclasses.replace(QUICK, devices=2, strategy="ddp")
+def fit_in_processes(recipe: str, settings: Settings, folder: Path, resume: bool = False) -> None:
+    """Train in as many processes as the settings say: a script, because each process runs it."""
     code = f"""
 import importlib.util, torch
 if __name__ == "__main__":
@@ -338,17 +337,79 @@ if __name__ == "__main__":
     spec.loader.exec_module(toys)
     torch.set_num_threads(1)
     settings = toys.Settings(**{dataclasses.asdict(settings)!r})
-    toys.fit(toys.Plain(), settings, {str(tmp_path / "two")!r})
+    toys.fit(toys.{recipe}(), settings, {str(folder)!r}, resume={resume})
 """
-    script = tmp_path / "train.py"
+    script = folder.parent / f"train_{recipe}.py"
     script.write_text(code)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     subprocess.run(
         [sys.executable, str(script)], check=True, env={**os.environ, "PYTHONPATH": path}
     )
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    settings = dataclasses.replace(QUICK, devices=2, strategy="ddp", accumulate=2)
+    fit_in_processes("Plain", settings, tmp_path / "two")
     fit(Plain(), QUICK, tmp_path / "one")
     for two, one in zip(rows(tmp_path / "two"), rows(tmp_path / "one"), strict=True):
         assert float(two["loss"]) == pytest.approx(float(one["loss"]), rel=1e-5)
+
+
+class Deep(Plain):
+    """Blocks in a list, and a weight that is one number: what shards treat apart."""
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(3))
+            self.gain, self.out = torch.nn.Parameter(torch.tensor(0.5)), torch.nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            for block in self.blocks:
+                x = x + self.gain * block(x)
+            return self.out(x)
+
+    def model(self) -> Any:
+        return self.Net()
+
+
+@pytest.mark.slow
+def test_shards_take_over_from_one_process_and_hand_back(tmp_path: Path) -> None:
+    """One process, then two with a shard each, then one: the checkpoints are whole all the way."""
+    settings = dataclasses.replace(QUICK, clip=0.5, checkpoint_every=0)
+    fit(Deep(), settings, tmp_path / "one")
+    fit(Deep(), dataclasses.replace(settings, steps=12), tmp_path / "mixed")
+    two = dataclasses.replace(settings, steps=26, devices=2, strategy="fsdp", accumulate=2)
+    fit_in_processes("Deep", two, tmp_path / "mixed", resume=True)
+    sharded = training.read_tree(Run(tmp_path / "mixed").checkpoint())
+    assert {name: tuple(t.shape) for name, t in sharded["state_dict"].items()} == {
+        name: tuple(t.shape) for name, t in last_checkpoint(tmp_path / "one")["state_dict"].items()
+    }
+    fit(Deep(), settings, tmp_path / "mixed", resume=True)
+    for name in ("state_dict", "optimizer_states"):
+        one, mixed = (last_checkpoint(tmp_path / folder)[name] for folder in ("one", "mixed"))
+        torch.testing.assert_close(mixed, one, rtol=1e-4, atol=1e-6)
+    norms = [
+        {int(row["step"]): float(row["gradient_norm"]) for row in rows(tmp_path / folder)}
+        for folder in ("one", "mixed")
+    ]
+    assert sum(norm > settings.clip for norm in norms[0].values()) > 2
+    for step, norm in norms[0].items():
+        assert norms[1][step] == pytest.approx(norm, rel=1e-4)
+    weights = Deep().model()
+    training.load_weights(tmp_path / "mixed" / "weights.safetensors", weights)
+
+
+def test_one_process_may_hold_all_shards(tmp_path: Path) -> None:
+    """What several processes do, without their start: the strategy, its checkpoints, the scores."""
+    settings = dataclasses.replace(QUICK, steps=10)
+    fit(Deep(), settings, tmp_path / "plain")
+    fit(Deep(), dataclasses.replace(settings, strategy="fsdp"), tmp_path / "sharded")
+    plain, sharded = (last_checkpoint(tmp_path / name) for name in ("plain", "sharded"))
+    for name in ("state_dict", "optimizer_states"):
+        torch.testing.assert_close(sharded[name], plain[name], rtol=1e-5, atol=1e-7)
+    assert rows(tmp_path / "sharded")[-1]["accuracy"] == rows(tmp_path / "plain")[-1]["accuracy"]
 
 
 # --- files --------------------------------------------------------------------------------------

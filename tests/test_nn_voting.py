@@ -14,7 +14,16 @@ torch = pytest.importorskip("torch")
 from kuramoto.nn.data import sudoku  # noqa: E402
 from kuramoto.nn.models.sudoku import build  # noqa: E402
 from kuramoto.nn.seeds import derived_seed  # noqa: E402
-from kuramoto.nn.voting import Settled, stream, vote  # noqa: E402
+from kuramoto.nn.voting import (  # noqa: E402
+    WAYS,
+    Settled,
+    advance,
+    begin,
+    elect,
+    stream,
+    survey,
+    vote,
+)
 
 
 class Scripted:
@@ -104,6 +113,8 @@ def test_boards_that_disagree_or_move_are_not_stopped(answers: list[int], moves_
 def test_settling_needs_all_samples_at_once() -> None:
     with pytest.raises(ValueError, match=r"`batch` must hold all samples .* at least 9"):
         vote(Scripted([[0.0]], [1]), BOARDS, samples=9, batch=4, settled=Settled())
+    found = vote(Scripted([[0.0] * 20] * 8, [1] * 8), BOARDS, samples=70, settled=Settled())
+    assert found.energies.shape == (2, 70)  # more than are usually computed at once
 
 
 # --- the real network ---------------------------------------------------------------------------
@@ -173,6 +184,69 @@ def test_verdicts_stream_in_order(net: Any, digits: Any) -> None:
     together = vote(net, digits, samples=4, batch=8)
     assert torch.equal(torch.cat([part.prediction for part in parts]), together.prediction)
     assert together.samples is None
+
+
+# --- several questions, one pass ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settled", [None, Settled(every=2, tolerance=1e-300)])
+def test_one_survey_answers_every_vote_after_every_number_of_steps(
+    digits: Any, settled: Settled | None
+) -> None:
+    torch.manual_seed(1)
+    one = build("akorn", side=4, channels=16, heads=2, steps=4).double().eval()
+    for name, parameter in one.named_parameters():
+        if name.endswith("bias"):  # they alone would decide what an untrained network says
+            parameter.requires_grad_(False).zero_()
+    asked = {"samples": 6, "batch": 12}
+    parts = list(survey(one, digits, at=[1, 2, 5], steps=7, settled=settled, **asked))
+    assert [part.answers.shape[:3] for part in parts] == [(2, 4, 6), (2, 4, 6), (1, 4, 6)]
+    for how in WAYS:
+        found = torch.cat([elect(part, how) for part in parts])
+        for column, steps in enumerate([1, 2, 5, 7]):
+            alone = vote(one, digits, steps=steps, how=how, **asked)
+            assert torch.equal(found[:, column], alone.prediction)
+            kept = [part.total if how == "sum" else part.last for part in parts]
+            energies = torch.cat(kept)[:, column]
+            torch.testing.assert_close(energies, alone.energies, rtol=1e-6, atol=1e-6)
+    assert not torch.equal(parts[0].answers[:, 0], parts[0].answers[:, -1])
+
+
+def test_boards_that_settled_keep_their_answer_at_later_steps() -> None:
+    energies = [[-1.0] * 40, [-2.0] * 40]
+    (found,) = survey(
+        Scripted(energies, [2, 2], 0), BOARDS, at=[4, 10, 40], samples=2, settled=Settled(every=4)
+    )
+    assert found.steps.tolist() == [8, 8]
+    assert (found.answers == 2).all()
+    wanted = torch.tensor([4.0, 10.0, 40.0])[:, None] * torch.tensor([-1.0, -2.0])
+    assert torch.equal(found.total, wanted.expand(2, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"at": [4, 2]}, r"`at` must hold growing numbers of steps, 4 at most, but is \[4, 2\]"),
+        ({"at": [2, 9], "steps": 8}, r"growing numbers of steps, 8 at most, but is \[2, 9\]"),
+        ({"at": [0]}, "`at` must be a whole number of at least 1"),
+        ({"at": [2], "steps": 4}, "`at` must be left out for a model of several blocks"),
+    ],
+)
+def test_steps_that_cannot_be_answered_after(
+    net: Any, digits: Any, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        next(survey(net, digits, samples=2, **asked))
+
+
+@torch.no_grad()
+def test_the_pieces_of_a_run_are_those_of_a_vote(net: Any, digits: Any) -> None:
+    x, c = begin(net, digits, range(3, 9), seed=4)
+    x, energy, total = advance(net, x, c, 4)
+    asked = {"samples": 9, "seed": 4}
+    for how, found in (("last", energy), ("sum", total)):
+        expected = vote(net, digits, how=how, **asked).energies[:, 3:]
+        torch.testing.assert_close(found.unflatten(0, (5, 6)), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_voting_leaves_no_gradient_and_no_global_randomness(net: Any, digits: Any) -> None:

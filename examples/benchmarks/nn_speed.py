@@ -1,12 +1,14 @@
 """Time Kuramoto layers beside the same maths written as the reference implementation does it.
 
     python examples/benchmarks/nn_speed.py [--threads 1] [--seconds 3] [--only sudoku] [--compile]
+                                           [--products {einsum,sum}]
 
 Both compute the same numbers from the same weights; the command fails if they do not. "The usual
-way" is: images in NCHW, oscillators unfolded to a middle axis and normalised there, 2×2 products by
-einsum, heads interleaved over the channels, an energy at every step. Rounds alternate; each figure
-is the median of its rounds in milliseconds. "kept" is what autograd holds between forward and
-backward (parameters and inputs not counted).
+way" is: images in NCHW, oscillators unfolded to a middle axis and normalised there, 2×2 products
+(by einsum, or, slower, by a broadcast product that is summed: both keep as many tensors for the
+gradient), heads interleaved over the channels, a list of all states and energies. Rounds
+alternate; each figure is the median of its rounds in milliseconds. "kept" is what autograd holds
+between forward and backward (parameters and inputs not counted).
 """
 
 from __future__ import annotations
@@ -55,6 +57,9 @@ CASES = {
 }
 
 
+PRODUCTS = {"by": "einsum"}
+
+
 class UsualAttention(nn.Module):
     """Attention with 1×1 convolutions, interleaved heads and tables of 2×2 matrices."""
 
@@ -81,6 +86,8 @@ class UsualAttention(nn.Module):
 def turn(matrices: Tensor, heads: Tensor) -> Tensor:
     """Multiply neighbours along the last axis by the matrices of their token."""
     pairs = heads.unflatten(-1, (-1, 2))
+    if PRODUCTS["by"] == "sum":
+        return (matrices * pairs[..., None, :]).sum(-1).flatten(-2)
     return torch.einsum("tpij,bhtpj->bhtpi", matrices, pairs).flatten(-2)
 
 
@@ -99,14 +106,16 @@ class UsualLayer(nn.Module):
         self.gamma = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        x, energies = self.unit(x), []
+        x = self.unit(x)
+        states, energies = [x], []
         for _ in range(self.steps):
             y = self.connectivity(x) + c
             energies.append(-(x * y).sum((1, 2, 3)))
             x5, y5 = x.unflatten(1, (-1, self.N)), y.unflatten(1, (-1, self.N))
             update = (y5 - (x5 * y5).sum(2, keepdim=True) * x5).flatten(1, 2)
             x = self.unit(x + self.gamma * (self.rotate(x) + update))
-        return x
+            states.append(x)
+        return states[-1]
 
     def rotate(self, x: Tensor) -> Tensor:
         """Turn consecutive channels at one rate, or add x itself where there is none."""
@@ -219,7 +228,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="per contestant and case")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--compile", action="store_true", help="a compiled step too")
+    parser.add_argument("--products", choices=["einsum", "sum"], default="einsum")
     options = parser.parse_args()
+    PRODUCTS["by"] = options.products
     torch.set_num_threads(options.threads)
     print(f"{'case':20} {'':14} {'forward':>9} {'f + b':>9}  {'ratios':>13} {'kept':>12}")
     for name, case in CASES.items():

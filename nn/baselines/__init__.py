@@ -16,7 +16,7 @@ Miyato, Löwe, Geiger, Welling (2025), Artificial Kuramoto Oscillatory Neurons, 
 from collections.abc import Callable
 from typing import Any
 
-from kuramoto.nn.baselines.boards import BoardModel
+from kuramoto.nn.baselines.boards import BoardConfig, BoardModel
 from kuramoto.nn.baselines.energy_transformer import (
     EnergyTransformerBlock,
     EnergyTransformerConfig,
@@ -36,6 +36,7 @@ from kuramoto.nn.baselines.vit import ImageItrSA, ImageItrSAConfig, ViT, ViTConf
 __all__ = [
     "BOARD_MODELS",
     "SYMMETRIC_AKORN",
+    "BoardConfig",
     "BoardModel",
     "EnergyTransformerBlock",
     "EnergyTransformerConfig",

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from kuramoto._check import invalid, whole_number, wrong_type
+from kuramoto._check import whole_number
 from kuramoto.nn.baselines.blocks import check_positions, check_split, optional_numbers, places_for
+from kuramoto.nn.data.sudoku.tensors import require_digits
 
-__all__ = ["BoardModel"]
+__all__ = ["BoardConfig", "BoardModel"]
 
 Tensor = Any
 
 
-def check_board_config(config: Any) -> None:
-    """Raise unless the numbers that all models for boards have are such that they can be built."""
-    whole_number("side", config.side, least=2)
-    check_split("channels", config.channels, config.heads, "heads")
-    check_positions(config.positions)
-    optional_numbers(config, "steps", "blocks", "hidden", "memories")
+@dataclass(frozen=True, kw_only=True)
+class BoardConfig:
+    """What the configurations of all models for boards have; the defaults are the paper's.
 
+    Parameters
+    ----------
+    side : int, default 9
+        Squares in a row.
+    channels : int, default 512
+    heads : int, default 8
+    positions : {"ape", "none"}
+        Learned absolute positions (`kuramoto.nn.APE`), or none.
 
-def check_digits(digits: Tensor, side: int) -> None:
-    """Raise unless `digits` holds boards of this side, 0 where a square is blank."""
-    if not torch.is_tensor(digits) or digits.is_floating_point():
-        raise wrong_type("digits", "be a tensor of whole numbers, 0 where blank", digits)
-    if digits.ndim != 3 or tuple(digits.shape[1:]) != (side, side):
-        found = f"has shape {tuple(digits.shape)}"
-        raise invalid("digits", f"have shape (B, {side}, {side})", found)
-    # On a GPU the look at the values would stall it at every call.
-    if digits.device.type != "cpu" or torch.compiler.is_compiling() or not digits.numel():
-        return
-    low, high = int(digits.min()), int(digits.max())
-    if low < 0 or high > side:
-        raise invalid("digits", f"lie in 0 ... {side}", f"holds {low if low < 0 else high}")
+    Raises
+    ------
+    ValueError
+        If a number is too small, or heads do not divide channels.
+    """
+
+    side: int = 9
+    channels: int = 512
+    heads: int = 8
+    positions: str = "ape"
+
+    def __post_init__(self) -> None:
+        whole_number("side", self.side, least=2)
+        check_split("channels", self.channels, self.heads, "heads")
+        check_positions(self.positions)
+        optional_numbers(self, "steps", "blocks", "hidden", "memories")
 
 
 class BoardModel(nn.Module):
@@ -68,7 +78,7 @@ class BoardModel(nn.Module):
         ValueError
             If the boards have another side, or (on the CPU) a digit is out of range.
         """
-        check_digits(digits, self.config.side)
+        require_digits(digits, self.config.side)
         features = self.embedding(digits.long()).permute(0, 3, 1, 2)
         features = features if self.places is None else self.places(features)
         return features.flatten(2).mT

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from kuramoto._check import real_number
 from kuramoto.nn.baselines.blocks import check_split, join_heads, split_heads, steps_or
-from kuramoto.nn.baselines.boards import BoardModel, check_board_config
+from kuramoto.nn.baselines.boards import BoardConfig, BoardModel
 
 __all__ = ["EnergyTransformerBlock", "EnergyTransformerConfig", "SudokuEnergyTransformer"]
 
@@ -31,42 +31,29 @@ Tensor = Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnergyTransformerConfig:
+class EnergyTransformerConfig(BoardConfig):
     """What makes a `SudokuEnergyTransformer`.
 
     The paper gives its scores alone; four memories to a channel and α = 0.1 are Hoover's.
 
     Parameters
     ----------
-    side : int, default 9
-        Squares in a row.
-    channels : int, default 512
-    heads : int, default 8
+    side, channels, heads, positions
+        As for `BoardConfig`.
     steps : int, default 16
         T.
     step_size : float, default 0.1
         α.
     memories : int, optional
         Hopfield memories ξ; default 4·channels.
-    positions : {"ape", "none"}
-        Learned absolute positions (`kuramoto.nn.APE`), or none.
-
-    Raises
-    ------
-    ValueError
-        If a number is too small, or heads do not divide channels.
     """
 
-    side: int = 9
-    channels: int = 512
-    heads: int = 8
     steps: int = 16
     step_size: float = 0.1
     memories: int | None = None
-    positions: str = "ape"
 
     def __post_init__(self) -> None:
-        check_board_config(self)
+        super().__post_init__()
         real_number("step_size", self.step_size, positive=True)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from kuramoto._check import invalid
 from kuramoto.nn.baselines.blocks import attention_blocks, steps_or
-from kuramoto.nn.baselines.boards import BoardModel, check_board_config
+from kuramoto.nn.baselines.boards import BoardConfig, BoardModel
 
 __all__ = ["ItrSAConfig", "SudokuItrSA", "from_official"]
 
@@ -37,39 +37,23 @@ BLOCK = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItrSAConfig:
+class ItrSAConfig(BoardConfig):
     """What makes a `SudokuItrSA`; the defaults are the paper's (App. C.2).
 
     Parameters
     ----------
-    side : int, default 9
-        Squares in a row.
-    channels : int, default 512
-    heads : int, default 8
+    side, channels, heads, positions
+        As for `BoardConfig`.
     steps : int, default 16
         T, how often each block iterates its attention.
     blocks : int, default 1
     hidden : int, optional
         Channels inside the MLPs; default 2·channels.
-    positions : {"ape", "none"}
-        Learned absolute positions (`kuramoto.nn.APE`), or none.
-
-    Raises
-    ------
-    ValueError
-        If a number is too small, or heads do not divide channels.
     """
 
-    side: int = 9
-    channels: int = 512
-    heads: int = 8
     steps: int = 16
     blocks: int = 1
     hidden: int | None = None
-    positions: str = "ape"
-
-    def __post_init__(self) -> None:
-        check_board_config(self)
 
 
 class SudokuItrSA(BoardModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuramoto.nn.baselines.blocks import attention_blocks, fixed_depth
-from kuramoto.nn.baselines.boards import BoardModel, check_board_config
+from kuramoto.nn.baselines.boards import BoardConfig, BoardModel
 
 __all__ = ["SudokuTransformer", "TransformerConfig"]
 
@@ -14,36 +14,20 @@ Tensor = Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerConfig:
+class TransformerConfig(BoardConfig):
     """What makes a `SudokuTransformer`; the defaults are the paper's (Tab. 19).
 
     Parameters
     ----------
-    side : int, default 9
-        Squares in a row.
-    channels : int, default 512
-    heads : int, default 8
+    side, channels, heads, positions
+        As for `BoardConfig`.
     blocks : int, default 8
     hidden : int, optional
         Channels inside the MLPs; default 2·channels.
-    positions : {"ape", "none"}
-        Learned absolute positions (`kuramoto.nn.APE`), or none.
-
-    Raises
-    ------
-    ValueError
-        If a number is too small, or heads do not divide channels.
     """
 
-    side: int = 9
-    channels: int = 512
-    heads: int = 8
     blocks: int = 8
     hidden: int | None = None
-    positions: str = "ape"
-
-    def __post_init__(self) -> None:
-        check_board_config(self)
 
 
 class SudokuTransformer(BoardModel):

@@ -14,6 +14,7 @@ from kuramoto._check import invalid, nearest, whole_number, wrong_type
 from kuramoto.nn import layout
 from kuramoto.nn.block import KuramotoBlock, ResidualReadout
 from kuramoto.nn.connectivity import AttentionConnectivity
+from kuramoto.nn.data.sudoku.tensors import require_digits
 from kuramoto.nn.frequency import AntisymmetricFrequency, RotationFrequency
 from kuramoto.nn.initial import FromStimulus, MixedState, RandomState
 from kuramoto.nn.layer import KuramotoLayer
@@ -138,7 +139,7 @@ class SudokuNet(nn.Module):
 
         Parameters
         ----------
-        digits : int64 tensor, shape (B, side, side)
+        digits : integer tensor, shape (B, side, side)
             0 = blank, 1 ... side.
         steps : int, optional
             T at test time; the configuration's by default.
@@ -164,7 +165,7 @@ class SudokuNet(nn.Module):
 
         Parameters
         ----------
-        digits : int64 tensor, shape (B, side, side)
+        digits : integer tensor, shape (B, side, side)
         steps : int, optional
         generator : torch.Generator, optional
         samples : int, default 1
@@ -177,7 +178,7 @@ class SudokuNet(nn.Module):
             its energies (B, K), eq. 3.
         """
         whole_number("samples", samples, least=1)
-        self._require(digits)
+        require_digits(digits, self.config.side)
         c, x = self.start(digits.repeat_interleave(samples, 0), generator)
         for block in self.blocks[:-1]:
             x, c = block(x, c, steps)
@@ -193,8 +194,8 @@ class SudokuNet(nn.Module):
         self, digits: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return stimulus and initial state, features [B, C*N, side, side]."""
-        self._require(digits)
-        c = self.embedding(digits).permute(0, 3, 1, 2)
+        require_digits(digits, self.config.side)
+        c = self.embedding(digits.long()).permute(0, 3, 1, 2)
         c = c if self.places is None else self.places(c)
         if generator is None and not self.training:
             generator = torch.Generator(device=c.device).manual_seed(self.config.seed)
@@ -203,18 +204,6 @@ class SudokuNet(nn.Module):
     def decode(self, c: Tensor) -> Tensor:
         """Return the logits (B, side, side, side) of the last block's readout."""
         return self.logits(F.relu(c)).permute(0, 2, 3, 1)
-
-    def _require(self, digits: Any) -> None:
-        side = self.config.side
-        if not isinstance(digits, torch.Tensor) or digits.dtype != torch.int64:
-            raise wrong_type("digits", "be an int64 tensor (B, side, side)", digits)
-        if digits.ndim != 3 or tuple(digits.shape[1:]) != (side, side):
-            found = f"has shape {tuple(digits.shape)}"
-            raise invalid("digits", f"have shape (B, {side}, {side})", found)
-        if digits.device.type == "cpu" and digits.numel():  # a GPU would have to wait for the look
-            low, high = (int(end) for end in digits.aminmax())
-            if low < 0 or high > side:
-                raise invalid("digits", f"lie in 0 ... {side}", f"holds {low if low < 0 else high}")
 
 
 def _block(config: SudokuConfig) -> KuramotoBlock:

@@ -1,10 +1,11 @@
-"""How many boards come out right: in all, and by the number of givens."""
+"""How many boards come out right: in all, by the number of givens, and by every vote at once."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,13 @@ import numpy as np
 import torch
 
 from kuramoto._check import invalid, whole_number
+from kuramoto._outputs import require_free
 from kuramoto.nn import voting
+from kuramoto.nn.samples import Samples, answer_steps, batch_size
 from kuramoto.nn.seeds import derived_seed
+from kuramoto.nn.tasks.partial import Partial, partial_name
+from kuramoto.nn.tasks.sudoku_report import Report
+from kuramoto.nn.training.files import write_whole
 
 if TYPE_CHECKING:
     from kuramoto._backend import Array
@@ -22,65 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "evaluate", "evaluate_run"]
 
-
-@dataclass(frozen=True)
-class Report:
-    """Scores of a network on boards.
-
-    Attributes
-    ----------
-    boards, right
-        How many boards there were, and how many came out right in all squares.
-    squares
-        Fraction of squares that came out right, given ones too.
-    levels
-        ``{givens: (boards, right)}``, fewest givens first.
-    settings
-        What was asked: steps, samples, vote, seed, whether settled boards were stopped.
-    stopped
-        Boards that were stopped because they had settled.
-    steps
-        Mean number of steps of a board.
-    seconds
-        Wall time.
-    """
-
-    boards: int
-    right: int
-    squares: float
-    levels: dict[int, tuple[int, int]]
-    settings: dict[str, Any]
-    stopped: int
-    steps: float
-    seconds: float
-
-    @property
-    def accuracy(self) -> float:
-        """Fraction of boards that came out right."""
-        return self.right / self.boards
-
-    def to_json(self) -> str:
-        """Return all of it as JSON."""
-        return json.dumps({"accuracy": self.accuracy, **asdict(self)}, indent=2) + "\n"
-
-    def __str__(self) -> str:
-        """Return a table."""
-        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        lines = [
-            f"boards right  {100 * self.accuracy:6.2f} %  ({self.right} of {self.boards})",
-            f"squares right {100 * self.squares:6.2f} %",
-            *(
-                f"  {givens:2d} givens   {100 * right / boards:6.2f} %  ({right} of {boards})"
-                for givens, (boards, right) in self.levels.items()
-            ),
-            f"{settings}; {self.seconds:.1f} s",
-        ]
-        if self.settings["stop_settled"]:
-            words = (
-                f"{self.stopped} boards settled and were stopped; {self.steps:.1f} steps a board"
-            )
-            lines.append(words)
-        return "\n".join(lines)
+SINGLE = "single"
 
 
 def evaluate(
@@ -88,14 +36,20 @@ def evaluate(
     boards: Boards,
     *,
     steps: int | None = None,
+    at: Sequence[int] | None = None,
     samples: int = 1,
     vote: str | None = None,
     batch: int | None = None,
     seed: int = 0,
     settled: voting.Settled | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
     progress: bool = False,
 ) -> Report:
     """Score a Sudoku network; it is right where all squares of a board are.
+
+    All votes are counted from the same samples, whichever is asked for: the report has them side
+    by side.
 
     Parameters
     ----------
@@ -104,13 +58,21 @@ def evaluate(
     boards : Boards
         Puzzles and solutions, of the model's side.
     steps
-        Steps T, where the model has any; default: as in its configuration.
+        Steps T, where the model has any; default: the largest of `at`, or as in its configuration.
+    at
+        Numbers of steps to score after, on the way to T, growing.
     samples, vote, settled
         As for `kuramoto.nn.voting.vote`; one sample needs no vote.
     batch
         Samples computed at once; default: 64, or 1,024 on a GPU.
     seed
         Decides the initial states.
+    out
+        File to write the report to, as JSON. Until it is there, what is done lies beside it in a
+        file of this name and ``.partial``: a call that was cut, however it was, goes on from there
+        when it is made again.
+    overwrite
+        Replace the file, and a partial one of another question.
     progress
         Show a bar.
 
@@ -123,90 +85,208 @@ def evaluate(
     ------
     ValueError
         If several samples are asked for and no vote, or the boards are of another size.
+    FileExistsError
+        If there is such a report, or a partial one of another question.
     """
     if whole_number("samples", samples, least=1) > 1 and vote is None:
         raise invalid("vote", "be " + ", ".join(voting.WAYS), "None", "or ask for one sample")
+    if vote is not None:
+        voting.require_way(vote)
+    _require_boards(model, boards)
+    file = None if out is None else Path(out)
+    if file is not None:
+        require_free(file, overwrite)
+    counted = _Counted(model, boards, steps, at, samples, vote, seed, settled)
+    partial = None
+    if file is not None:
+        partial = Partial(partial_name(file), counted.question, overwrite=overwrite)
+    training = model.training
+    model.eval()
+    try:
+        counted.go_on(partial, batch, progress)
+    finally:
+        model.train(training)
+    report = counted.report()
+    if file is not None and partial is not None:
+        write_whole(file, report.to_json().encode(), overwrite=overwrite)
+        partial.remove()
+    return report
+
+
+def _require_boards(model: Any, boards: Boards) -> None:
     side = int(model.config.side)
     if boards.puzzles.shape[1] != side**2:
         raise invalid("boards", f"have {side**2} squares", f"has {boards.puzzles.shape[1]}")
-    device, training, began = device_of(model), model.training, time.perf_counter()
-    how = {"steps": steps, "samples": samples, "how": vote or "last", "seed": seed, "batch": batch}
-    model.eval()
-    try:
-        digits = grids(boards.puzzles, device)
-        if hasattr(model, "predict"):
-            parts = voting.stream(model, digits, settled=settled, **how)
+    if not len(boards.puzzles):
+        raise invalid("boards", "hold at least one board", "holds none")
+
+
+class _Counted:
+    """What is asked, and what has been counted so far: right samples and squares of each board."""
+
+    def __init__(
+        self,
+        model: Any,
+        boards: Boards,
+        steps: int | None,
+        at: Sequence[int] | None,
+        samples: int,
+        vote: str | None,
+        seed: int,
+        settled: voting.Settled | None,
+    ) -> None:
+        self.model, self.boards, self.samples = model, boards, samples
+        self.seed = whole_number("seed", seed)
+        self.votes, self.settled = hasattr(model, "predict"), settled
+        if not self.votes:
+            _require_single(model, samples, vote, at)
+        self.steps, self.vote = steps, vote
+        self.at = answer_steps(model, steps, at)
+        self.ways = (SINGLE, *voting.WAYS) if self.votes else (SINGLE,)
+        self.records: list[dict[str, Any]] = []
+        self.done = self.right = 0
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """All that the counts follow from; the vote is none of it, because all are counted."""
+        settled = None if self.settled is None else asdict(self.settled)
+        return {
+            "model": repr(self.model.config),
+            "weights": _digest(*_bytes_of(self.model)),
+            "boards": _digest(*(part.tobytes() for part in self.boards)),
+            "steps": list(self.at),
+            "samples": self.samples,
+            "seed": self.seed,
+            "settled": settled,
+        }
+
+    def go_on(self, partial: Partial | None, batch: int | None, progress: bool) -> None:
+        """Count the boards that are left."""
+        from tqdm import tqdm
+
+        for record in partial.records if partial else ():
+            if record["first"] == self.done:  # another process may have counted a part twice
+                self._take(record)
+        n, began = len(self.boards.puzzles), time.perf_counter()
+        with tqdm(total=n, initial=self.done, unit="board", disable=not progress) as bar:
+            for found in self._samples(self.done, batch):
+                record = self._count(found, self.done)
+                began, record["seconds"] = time.perf_counter(), time.perf_counter() - began
+                if partial is not None:
+                    partial.add(record)
+                self._take(record)
+                bar.update(record["boards"])
+                bar.set_postfix({"right": f"{100 * self.right / self.done:.1f} %"}, refresh=False)
+
+    def _take(self, record: dict[str, Any]) -> None:
+        self.records.append(record)
+        self.done += record["boards"]
+        self.right += sum(row[-1] for row in record["right"][self.vote or SINGLE])
+
+    def _samples(self, first: int, batch: int | None) -> Iterator[Samples]:
+        if first >= len(self.boards.puzzles):
+            return iter(())
+        digits = grids(self.boards.puzzles[first:], device_of(self.model))
+        found: Iterator[Samples]
+        if self.votes:
+            asked = {"at": self.at, "samples": self.samples, "seed": self.seed, "batch": batch}
+            found = voting.survey(self.model, digits, settled=self.settled, **asked)
         else:
-            parts = _answers(model, digits, steps, samples, vote, batch, seed)
-        right, squares, taken = _score(parts, boards, progress)
-    finally:
-        model.train(training)
-    asked = steps or getattr(model.config, "steps", 1)
-    return Report(
-        boards=len(right),
-        right=int(right.sum()),
-        squares=float(squares.mean()),
-        levels=_levels(boards.givens, right),
-        settings={
-            "steps": asked,
-            "samples": samples,
-            "vote": vote,
-            "seed": seed,
-            "stop_settled": settled is not None,
-        },
-        stopped=int((taken < asked).sum()),
-        steps=float(taken.mean()),
-        seconds=time.perf_counter() - began,
-    )
+            found = _answers(self.model, digits, self.steps, batch, self.seed, first)
+        return found
+
+    def _count(self, found: Samples, first: int) -> dict[str, Any]:
+        """Return the record of some boards: whole numbers, (n, S) for each way."""
+        rows = slice(first, first + len(found.steps))
+        solutions = grids(self.boards.solutions[rows], "cpu")[:, None]
+        same = (found.answers == solutions[:, :, None]).flatten(3)
+        record: dict[str, Any] = {
+            "first": first,
+            "boards": len(same),
+            "steps": found.steps.tolist(),
+        }
+        record["right"] = {SINGLE: same.all(3).sum(2).tolist()}
+        record["squares"] = {SINGLE: same.sum((2, 3)).tolist()}
+        for way in self.ways[1:]:
+            same = (voting.elect(found, way) == solutions).flatten(2)
+            record["right"][way] = same.all(2).int().tolist()
+            record["squares"][way] = same.sum(2).tolist()
+        return record
+
+    def _joined(self, what: str, way: str) -> Array:
+        """Return a count of all boards, (n, S), each as a fraction of its samples."""
+        counts = np.concatenate([np.asarray(record[what][way]) for record in self.records])
+        return counts / (self.samples if way == SINGLE else 1)
+
+    def report(self) -> Report:
+        """Return the report."""
+        right = {way: self._joined("right", way) for way in self.ways}
+        chosen = self.vote or SINGLE
+        best, givens = right[chosen][:, -1] == 1, self.boards.givens
+        taken = np.concatenate([record["steps"] for record in self.records])
+        squares = self._joined("squares", chosen)[:, -1] / self.boards.puzzles.shape[1]
+        return Report(
+            boards=len(best),
+            right=int(best.sum()),
+            squares=float(squares.mean()),
+            levels={
+                int(level): (int((givens == level).sum()), int(best[givens == level].sum()))
+                for level in np.unique(givens)
+            },
+            table=tuple(_table(self.at, givens, right)),
+            settings={
+                "steps": self.at[-1],
+                "samples": self.samples,
+                "vote": self.vote,
+                "seed": self.seed,
+                "stop_settled": self.settled is not None,
+            },
+            stopped=int((taken < self.at[-1]).sum()),
+            steps=float(taken.mean()),
+            seconds=sum(record["seconds"] for record in self.records),
+        )
+
+
+def _table(at: Sequence[int], givens: Array, right: dict[str, Array]) -> Iterator[dict[str, Any]]:
+    for column, steps in enumerate(at):
+        for level in (None, *np.unique(givens).tolist()):
+            rows = np.ones(len(givens), dtype=bool) if level is None else givens == level
+            row = {"steps": steps, "givens": level, "boards": int(rows.sum())}
+            yield row | {way: float(found[rows, column].mean()) for way, found in right.items()}
+
+
+def _require_single(model: Any, samples: int, vote: str | None, at: Any) -> None:
+    name = type(model).__name__
+    if samples > 1 or vote is not None:
+        raise ValueError(f"Model {name} has no energy to vote by; evaluate it without a vote.")
+    if at is not None:
+        raise invalid("at", f"be left out for {name}", f"{list(at)}", "it answers at the end only")
 
 
 @torch.no_grad()
 def _answers(
-    model: Any,
-    digits: Any,
-    steps: int | None,
-    samples: int,
-    vote: str | None,
-    batch: int | None,
-    seed: int,
-) -> Any:
-    """Yield the answers of a model that has no energy, as verdicts."""
-    if samples > 1 or vote is not None:
-        name = type(model).__name__
-        raise ValueError(f"Model {name} has no energy to vote by; evaluate it without a vote.")
-    size = whole_number("batch", batch or (1024 if digits.is_cuda else 64), least=1)
+    model: Any, digits: Any, steps: int | None, batch: int | None, seed: int, start: int
+) -> Iterator[Samples]:
+    """Yield the answers of a model that has no energy, as those of one sample."""
+    size = batch_size(batch, digits)
     for first in range(0, len(digits), size):
         part = digits[first : first + size]
-        generator = torch.Generator(digits.device).manual_seed(derived_seed(seed, first))
+        generator = torch.Generator(digits.device).manual_seed(derived_seed(seed, start + first))
         said = (model(part, steps=steps, generator=generator).argmax(-1) + 1).to(torch.uint8).cpu()
         taken = torch.full((len(part),), steps or getattr(model.config, "steps", 1))
-        yield voting.Verdict(said, torch.zeros(len(part), 1), taken, None)
+        nothing = torch.zeros(len(part), 1, 1)
+        yield Samples(said[:, None, None], nothing, nothing, taken)
 
 
-def _score(parts: Any, boards: Boards, progress: bool) -> tuple[Array, Array, Array]:
-    """Return which boards are right, the fraction of right squares, and the steps taken."""
-    from tqdm import tqdm
-
-    n = len(boards.puzzles)
-    right, squares, steps = np.zeros(n, dtype=bool), np.zeros(n), np.zeros(n)
-    done = 0
-    with tqdm(total=n, unit="board", disable=not progress) as bar:
-        for part in parts:
-            rows = slice(done, done + len(part.prediction))
-            same = part.prediction.flatten(1).numpy() == boards.solutions[rows]
-            right[rows], squares[rows] = same.all(1), same.mean(1)
-            steps[rows] = part.steps.numpy()
-            done = rows.stop
-            bar.update(len(same))
-            bar.set_postfix({"right": f"{100 * right[:done].mean():.1f} %"}, refresh=False)
-    return right, squares, steps
+def _bytes_of(model: Any) -> Iterator[bytes]:
+    for name, tensor in model.state_dict().items():
+        plain = tensor.detach().cpu().contiguous()
+        yield f"{name} {plain.dtype} {tuple(plain.shape)}".encode()
+        yield plain.flatten().view(torch.uint8).numpy().tobytes()
 
 
-def _levels(givens: Array, right: Array) -> dict[int, tuple[int, int]]:
-    return {
-        int(level): (int((givens == level).sum()), int(right[givens == level].sum()))
-        for level in np.unique(givens)
-    }
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def evaluate_run(
@@ -216,9 +296,6 @@ def evaluate_run(
     data: Path | None = None,
     limit: int | None = None,
     device: str = "cpu",
-    progress: bool = False,
-    vote: str | None = None,
-    samples: int = 1,
     stop_settled: bool = False,
     **how: Any,
 ) -> Report:
@@ -229,19 +306,18 @@ def evaluate_run(
     run
         The run.
     boards
-        File of boards; default: those that the run held out.
+        File of boards, each with one solution; default: those that the run held out.
     data
         Where the run's boards are, if they are needed.
     limit
         At most so many boards, spread evenly over them.
     device
         ``"cpu"`` or ``"cuda"``.
-    progress, vote, samples, **how
-        As for `evaluate`.
     stop_settled
         Stop boards that have settled.
+    **how
+        As for `evaluate`.
     """
-    from kuramoto.nn.data import sudoku as files
     from kuramoto.nn.tasks.sudoku import build, restore
     from kuramoto.nn.training.run import accelerator
 
@@ -249,14 +325,21 @@ def evaluate_run(
     if run.recipe.get("task") != "sudoku":
         raise ValueError(f"Run {run.folder} is of the task {run.recipe.get('task')}, not sudoku.")
     model = run.load(build(run.recipe["model"])).to(device)
-    found = restore(run.recipe, data).held_out if boards is None else files.read_boards(boards)
+    found = restore(run.recipe, data).held_out if boards is None else _read(boards)
     n = len(found.puzzles)
     if limit is not None and whole_number("limit", limit, least=1) < n:
         found = found.select(np.linspace(0, n - 1, limit).round().astype(int))
     settled = voting.Settled() if stop_settled else None
-    return evaluate(
-        model, found, vote=vote, samples=samples, settled=settled, progress=progress, **how
-    )
+    return evaluate(model, found, settled=settled, **how)
+
+
+def _read(path: Path) -> Boards:
+    """Read boards to be judged by: an answer can be wrong only where it is the one."""
+    from kuramoto.nn.data import sudoku
+
+    boards = sudoku.read_boards(path)
+    sudoku.solve(boards.puzzles)
+    return boards
 
 
 def device_of(model: Any) -> Any:

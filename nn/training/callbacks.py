@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import math
 import signal
 import threading
@@ -17,8 +18,10 @@ import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from tqdm import tqdm
 
-from kuramoto.nn.training.files import save_weights
+from kuramoto._outputs import cannot_write
+from kuramoto.nn.training.files import save_weights, write_whole
 from kuramoto.nn.training.loop import Trainee
+from kuramoto.nn.training.recipe import Recipe
 from kuramoto.nn.training.settings import Settings
 from kuramoto.solution import SolveError
 
@@ -87,14 +90,19 @@ class Metrics(Callback):
             "steps_per_second": round(taken / elapsed, 4),
         }
         self.total, self.count = 0.0, 0
+        best = module.best_whole() if scored else None
         if trainer.is_global_zero:
-            self.row |= _scores(module) if scored else {}
+            self.row |= _scores(module.recipe, best) if scored else {}
             self._publish()
         self.row_step, self.row_time = trainer.global_step, time.perf_counter()
 
     def _publish(self) -> None:
-        with (self.folder / "metrics.csv").open("a", newline="") as file:
-            csv.DictWriter(file, self.columns).writerow(self.row)
+        path = self.folder / "metrics.csv"
+        try:
+            with path.open("a", newline="") as file:
+                csv.DictWriter(file, self.columns).writerow(self.row)
+        except OSError as error:
+            raise cannot_write(path, error) from error
         for name, value in self.row.items():
             if self.board is not None and name != "step":
                 self.board.add_scalar(name, value, int(self.row["step"]))
@@ -135,9 +143,10 @@ class Keeper(Checkpoint):
         require_finite(float(module.loss), trainer.global_step)
         folder = self.folder / "checkpoints"
         trainer.save_checkpoint(folder / f"step_{trainer.global_step:09d}.safetensors")
+        best = module.best_whole()
         if trainer.is_global_zero:
             about = {**self.about, "step": trainer.global_step}
-            save_weights(self.folder / "weights.safetensors", module.best, about)
+            save_weights(self.folder / "weights.safetensors", best, about)
             for old in checkpoints(self.folder)[: -self.settings.keep or None]:
                 if self.settings.keep:
                     old.unlink()
@@ -187,14 +196,13 @@ def _any_process(trainer: Any, wish: bool) -> bool:
     return bool(trainer.strategy.reduce_boolean_decision(wish, all=False))
 
 
-def _scores(module: Trainee) -> dict[str, float]:
-    """Score the averaged model, and leave everything as it was."""
-    model = module.best
+def _scores(recipe: Recipe, model: Any) -> dict[str, float]:
+    """Score a model, and leave everything as it was."""
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            return {name: float(value) for name, value in module.recipe.validate(model).items()}
+            return {name: float(value) for name, value in recipe.validate(model).items()}
     finally:
         model.train(training)
 
@@ -205,10 +213,11 @@ def _keep_rows(path: Path, columns: tuple[str, ...], last: int) -> None:
     if path.is_file():
         with path.open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if None not in row.values()]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(row for row in rows if int(row["step"]) <= last)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(row for row in rows if int(row["step"]) <= last)
+    write_whole(path, text.getvalue().encode())
 
 
 def _tensorboard(folder: Path, start: int) -> Any:

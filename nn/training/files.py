@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from kuramoto._outputs import cannot_write, temporary_name
+from kuramoto._outputs import cannot_write, give_name, temporary_name
 
 
 def write_tree(path: str | Path, tree: Mapping[str, Any]) -> None:
@@ -108,20 +108,25 @@ def _own(tensor: Any) -> Any:
     return tensor.detach().to("cpu", copy=True).contiguous()
 
 
-def _write(path: Path, tensors: Mapping[str, Any], about: dict[str, str]) -> None:
-    from safetensors.torch import save
-
+def write_whole(path: Path, content: bytes, *, overwrite: bool = True) -> None:
+    """Write a file at once: it appears whole, on the disk, or not at all."""
     temporary = temporary_name(path)
     try:
         with temporary.open("wb") as file:
-            file.write(save(dict(tensors), metadata=about))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        give_name(temporary, path, overwrite)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, tensors: Mapping[str, Any], about: dict[str, str]) -> None:
+    from safetensors.torch import save
+
+    write_whole(path, save(dict(tensors), metadata=about))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -134,7 +139,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
     except SafetensorError as error:
-        raise ValueError(f"File {path} is not safetensors, or is damaged: {error}.") from error
+        remedy = "where there is an older checkpoint, give that"
+        raise ValueError(
+            f"File {path} is not safetensors, or is damaged ({error}); {remedy}."
+        ) from error
 
 
 def _encode(value: Any, name: str, tensors: dict[str, Any]) -> Any:

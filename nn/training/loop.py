@@ -41,6 +41,17 @@ class Trainee(lightning.LightningModule):
         """The model to evaluate: the average if there is one."""
         return self.model if self.average is None else self.average.module
 
+    def best_whole(self) -> Any:
+        """Return the model to evaluate, whole; where it is sharded, all processes must ask."""
+        if self.settings.strategy != "fsdp":
+            return self.best
+        from kuramoto.nn.training.sharded import whole
+
+        with torch.random.fork_rng(devices=[]):
+            model = self.recipe.model().to(self.device)
+        model.load_state_dict(whole(self.best.state_dict()))
+        return model.requires_grad_(False).eval()
+
     def configure_optimizers(self) -> Any:
         """Return optimiser and learning-rate schedule."""
         settings = self.settings
@@ -76,12 +87,18 @@ class Trainee(lightning.LightningModule):
         if self.average is not None and step % self.settings.ema_every == 0:
             self.average.update_parameters(self.model)
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the checkpoint of another model on one line."""
-        require_same_model("The checkpoint", checkpoint["state_dict"], self.state_dict())
+    def require_checkpoint(self, path: Path) -> int:
+        """Return the step of a checkpoint; refuse one that is damaged or of another model."""
+        checkpoint = SafeFiles().load_checkpoint(path)
+        require_same_model(f"Checkpoint {path}", checkpoint["state_dict"], self.state_dict())
+        return int(checkpoint["global_step"])
 
     def _clip(self) -> Any:
         clip = self.settings.clip or float("inf")
+        if self.settings.strategy == "fsdp":
+            from kuramoto.nn.training import sharded
+
+            return sharded.clip(self.model, clip)
         return torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
 
 
@@ -140,7 +157,10 @@ class SafeFiles(CheckpointIO):
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read a checkpoint."""
-        return read_tree(path)
+        found = read_tree(path)
+        if not {"state_dict", "optimizer_states", "loops"} <= found.keys():
+            raise ValueError(f"File {path} holds no checkpoint of a training run.")
+        return found
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint."""

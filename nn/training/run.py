@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kuramoto._check import invalid
-from kuramoto.nn.training.files import load_weights
+from kuramoto.nn.training.files import load_weights, write_whole
 from kuramoto.nn.training.recipe import Recipe
 from kuramoto.nn.training.settings import Settings
 
@@ -68,13 +68,14 @@ class Run:
             self.config = json.loads(path.read_text())
         except ValueError as error:
             raise ValueError(f"File {path} is not JSON: {error}.") from error
-        if not isinstance(self.config, dict) or self.config.get("training_run") != FORMAT:
+        known = isinstance(self.config, dict) and self.config.get("training_run") == FORMAT
+        if not known or not {"recipe", "settings"} <= self.config.keys():
             raise ValueError(f"File {path} is not the configuration of a training run.")
 
     @property
     def settings(self) -> Settings:
         """How it is trained."""
-        return Settings(**self.config["settings"])
+        return Settings().with_changes(self.config["settings"])
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -137,7 +138,8 @@ def fit(
     FileExistsError
         If the folder holds something and neither `resume` nor `overwrite` is given.
     ValueError
-        If the device is absent, or if the run to go on with is of another recipe.
+        If the device is absent, or if the run to go on with is of another recipe, has a damaged
+        checkpoint, or has taken more steps than asked for.
     SolveError
         If the loss stops being finite.
     """
@@ -152,6 +154,12 @@ def fit(
         from kuramoto.nn.training.loop import Trainee
 
         trainee = Trainee(recipe, settings)
+        reached = 0 if start is None else trainee.require_checkpoint(start)
+        if reached > settings.steps:
+            must = f"be at least {reached}, which the run has taken"
+            raise invalid("steps", must, f"{settings.steps}")
+        if reached == settings.steps:
+            return Outcome(reached, finished=True, interrupted=False, metrics={})
         if first_process():
             _prepare(folder, about, settings, start, overwrite)
         metrics = Metrics(folder, settings, progress)
@@ -171,7 +179,7 @@ def _trainer(folder: Path, settings: Settings, kind: str, callbacks: list[Any]) 
     return lightning.Trainer(
         accelerator=kind,
         devices=settings.devices,
-        strategy=settings.strategy,
+        strategy=_strategy(settings.strategy),
         precision="bf16-mixed" if settings.precision == "bfloat16" else "32-true",
         max_steps=settings.steps,
         max_epochs=-1,
@@ -183,6 +191,15 @@ def _trainer(folder: Path, settings: Settings, kind: str, callbacks: list[Any]) 
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def _strategy(name: str) -> Any:
+    """Return what Lightning takes for a strategy."""
+    if name != "fsdp":
+        return name
+    from kuramoto.nn.training.sharded import ShardedStrategy
+
+    return ShardedStrategy()
 
 
 def accelerator(device: str, devices: int = 1) -> str:
@@ -229,9 +246,7 @@ def _prepare(
         "settings": dataclasses.asdict(settings),
         "versions": _versions(),
     }
-    temporary = folder / f".config.{os.getpid()}.part"
-    temporary.write_text(json.dumps(config, indent=2) + "\n")
-    os.replace(temporary, folder / "config.json")
+    write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
 
 def _require_free(folder: Path, overwrite: bool) -> None:
@@ -275,6 +290,8 @@ def _quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", module="lightning")
         # Said by DistributedDataParallel of 1x1 convolutions, whose strides mean nothing.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        # Said by shards of outputs that are views; nothing here changes an output in place.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

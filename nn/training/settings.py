@@ -16,7 +16,7 @@ _Values = TypeVar("_Values")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "bfloat16")
-STRATEGIES = ("auto", "ddp")
+STRATEGIES = ("auto", "ddp", "fsdp")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Settings:
     keep
         Checkpoints kept, the newest; 0: all.
     devices, strategy
-        Processes, and how they share the work: ``"auto"`` or ``"ddp"``.
+        Processes, and how they share the work: each with all weights (``"auto"``, ``"ddp"``) or
+        with a shard of weights, average and optimiser (``"fsdp"``).
 
     Examples
     --------

@@ -59,9 +59,9 @@ def read_boards(path: str | os.PathLike[str], *, box: Box | None = None) -> Boar
 
     Examples
     --------
-    >>> import os, tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "boards.txt")
-    >>> _ = open(path, "w").write("1.....2..3.....4  # a small one")
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "boards.txt"
+    >>> _ = path.write_text("1.....2..3.....4  # a small one")
     >>> read_boards(path).solutions[0, :4]
     array([1, 2, 4, 3], dtype=uint8)
     """

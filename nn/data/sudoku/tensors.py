@@ -10,11 +10,40 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kuramoto._backend import Array
-from kuramoto._check import whole_number
+from kuramoto._check import invalid, whole_number, wrong_type
 from kuramoto.nn.data.sudoku.boards import Boards, Box, box_shape
 from kuramoto.nn.data.sudoku.symmetries import draws_needed, from_draws
+from kuramoto.nn.seeds import derived_seed
 
-__all__ = ["BoardDataset", "EpochSampler", "as_tensors", "loader"]
+__all__ = ["BoardDataset", "EpochSampler", "as_tensors", "epoch_order", "loader", "require_digits"]
+
+
+def require_digits(digits: Any, side: int) -> None:
+    """Raise unless `digits` is what networks are given: boards (B, side, side), 0 for a blank.
+
+    Raises
+    ------
+    TypeError
+        If it is no tensor of whole numbers.
+    ValueError
+        If boards have another side, or (on the CPU) a digit is out of range.
+    """
+    if not torch.is_tensor(digits) or digits.is_floating_point():
+        raise wrong_type("digits", "be a tensor of whole numbers, 0 where blank", digits)
+    if digits.ndim != 3 or tuple(digits.shape[1:]) != (side, side):
+        found = f"has shape {tuple(digits.shape)}"
+        raise invalid("digits", f"have shape (B, {side}, {side})", found)
+    # On a GPU the look at the values would stall it at every call.
+    if digits.device.type != "cpu" or torch.compiler.is_compiling() or not digits.numel():
+        return
+    low, high = (int(end) for end in digits.aminmax())
+    if low < 0 or high > side:
+        raise invalid("digits", f"lie in 0 ... {side}", f"holds {low if low < 0 else high}")
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Array:
+    """Return the order in which an epoch shows n boards."""
+    return np.random.default_rng(derived_seed(seed, "order", epoch)).permutation(n)
 
 
 def as_tensors(boards: Boards) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,7 +108,8 @@ class BoardDataset(Dataset):
         return as_tensors(boards)
 
     def _draws(self, index: int) -> Array:
-        return np.random.default_rng((self.seed, index)).random(draws_needed(self.box))
+        random = np.random.default_rng(derived_seed(self.seed, "symmetry", index))
+        return random.random(draws_needed(self.box))
 
 
 class EpochSampler(Sampler):
@@ -103,7 +133,7 @@ class EpochSampler(Sampler):
         epoch, self.epoch = self.epoch, self.epoch + 1
         order = np.arange(self.size)
         if self.shuffle:
-            order = np.random.default_rng((self.seed, epoch)).permutation(self.size)
+            order = epoch_order(self.size, self.seed, epoch)
         return iter((order + epoch * self.size).tolist())
 
 
