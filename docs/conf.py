@@ -28,6 +28,8 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "**/GALLERY_HEADER.rst", "**.ipynb"]
+# Sphinx makes the names of attributes links, and `dimensions` is an attribute of several classes.
+suppress_warnings = ["ref.python"]
 default_role = "py:obj"  # `name` in a docstring: a link where one is known, else code
 
 # Formulas: MathJax and its fonts are copied into the pages' own _static folder. The path is given
