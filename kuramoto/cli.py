@@ -6,12 +6,14 @@ concerns only the command that needs it.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import importlib
 import logging
 import os
 import shlex
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -239,7 +241,7 @@ class _OrTraining(typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Look for such a folder before the arguments are read: its options are others."""
         if any(os.path.isfile(os.path.join(word, "config.json")) for word in args):
-            commands = importlib.import_module("kuramoto.nn.plot_commands")
+            commands = importlib.import_module("kuramoto.nn.commands")
             ctx.exit(commands.run(ctx.info_name, args))
         return super().parse_args(ctx, args)
 
@@ -324,13 +326,26 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; expected errors become one line on stderr and an exit code."""
     command = typer.main.get_command(app)
+    usual, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         code = command.main(arguments, prog_name="kuramoto", standalone_mode=False)
     except Exception as error:
         if os.environ.get("KURAMOTO_TRACEBACK"):
             raise
         code = _report(error)
+    finally:
+        sys.unraisablehook = usual
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send a Ctrl-C again that fell into a destructor, where Python prints it and goes on."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        later = threading.Timer(0.05, _thread.interrupt_main)
+        later.daemon = True
+        later.start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _report(error: Exception) -> int:

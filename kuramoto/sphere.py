@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto._backend import Array, array_namespace, as_array, from_numpy, tiny, to_numpy
+from kuramoto._backend import Array, array_namespace, as_array, from_numpy, inner, tiny, to_numpy
 from kuramoto._check import invalid
 
 __all__ = [
@@ -38,7 +38,7 @@ def dot(x: Array, y: Array) -> Array:
     >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     array([11.])
     """
-    return array_namespace(x).vecdot(x, y)[..., None]
+    return inner(x, y)[..., None]
 
 
 def norm(x: Array) -> Array:

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from kuramoto._check import invalid, nearest, wrong_type
-from kuramoto.nn.official import TASKS, sudoku_parameters
+from kuramoto.nn.official import TASKS
 
-__all__ = ["load", "load_official", "save", "sudoku_parameters"]
+__all__ = ["load", "load_official", "save"]
 
 Tensor = Any
 
@@ -56,9 +56,9 @@ def load(path: str | Path) -> Any:
         first entry that does not fit, and both shapes.
     """
     from kuramoto.nn.models import build
-    from kuramoto.nn.training.files import load_weights
+    from kuramoto.nn.training.files import load_weights, read_file
 
-    about = json.loads(_open_safely(path)[1].get("about", "{}"))
+    about = json.loads(read_file(path)[1].get("about", "{}"))
     config = about.get("model")
     if not isinstance(config, dict) or "name" not in config:
         found = f"{path}, which does not say its model"
@@ -127,7 +127,9 @@ def _entries(source: Any) -> Mapping[str, Any]:
     if Path(source).suffix in (".bin", ".ckpt", ".pkl", ".pt", ".pth"):
         remedy = "if you trust it, pass torch.load(path, weights_only=True)"
         raise invalid("source", "be a safetensors file, not a pickle", str(source), remedy)
-    return _open_safely(source)[0]
+    from kuramoto.nn.training.files import read_file
+
+    return read_file(source)[0]
 
 
 def _tensors(entries: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -145,17 +147,3 @@ def _unwrapped(entries: Mapping[str, Tensor]) -> dict[str, Tensor]:
         inner = {n.removeprefix(prefix): v for n, v in entries.items() if n.startswith(prefix)}
         entries = inner or entries
     return dict(entries)
-
-
-def _open_safely(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a safetensors file and what is said about them."""
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"File {path} does not exist.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise invalid("path", "be a safetensors file", f"{path} ({error})") from None

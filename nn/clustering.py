@@ -6,7 +6,7 @@ from the largest cluster of an image to the smallest. All is computed in float64
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -226,7 +226,7 @@ def _points(features: Array, components: int | None) -> tuple[np.ndarray, tuple[
 
 
 def _numbers(clusters: int | Sequence[int], places: int) -> list[int]:
-    several: list[Any] = list(clusters) if np.ndim(clusters) else [clusters]  # type: ignore[arg-type]
+    several: list[Any] = [*clusters] if isinstance(clusters, Iterable) else [clusters]
     numbers = [whole_number("clusters", number, least=1) for number in several]
     if not numbers:
         raise invalid("clusters", "hold at least one number", "holds none")

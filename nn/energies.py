@@ -169,8 +169,8 @@ def record(model: Voter, digits: Tensor, solutions: Tensor, **how: Any) -> Recor
 
     Examples
     --------
-    >>> from kuramoto.nn.models.sudoku import build
-    >>> model = build("akorn", side=4, channels=16, heads=2, steps=3).eval()
+    >>> from kuramoto.nn.models import build
+    >>> model = build("sudoku", "akorn", side=4, channels=16, heads=2, steps=3).eval()
     >>> board = torch.ones(1, 4, 4, dtype=torch.int64)
     >>> record(model, 0 * board, board, samples=2).energies.shape
     (1, 2, 3)

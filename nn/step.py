@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import torch
 
 from kuramoto import sphere
-from kuramoto._backend import tiny
 from kuramoto.nn import layout
 from kuramoto.steppers import ProjectedEuler
 
@@ -110,10 +109,10 @@ class _Lean(torch.autograd.Function):
         ctx: Any, kind: Kind, x: Tensor, y: Tensor, turned: Tensor | None, size: Tensor
     ) -> Tensor:
         with layout.full_precision(x):
-            radial = _dot(x, y) if kind.project else None
+            radial = sphere.dot(x, y) if kind.project else None
             update = y if radial is None else _minus(y, radial, x)
             new = torch.addcmul(x, size, update if turned is None else update + turned)
-            length = _dot(new, new).add_(tiny(new)).sqrt_() if kind.normalize else None
+            length = sphere.norm(new) if kind.normalize else None
             new = new if length is None else new.div_(length)
         of_size = turned if ctx.needs_input_grad[4] else None
         ctx.kind = kind
@@ -127,8 +126,8 @@ class _Lean(torch.autograd.Function):
         if g.stride() != new.stride():  # one copy costs less than passes over two orders of memory
             g = torch.empty_like(new).copy_(g)
         with layout.full_precision(x):
-            h = _minus(g, _dot(g, new), new).div_(length) if ctx.kind.normalize else g
-            along = _dot(h, x) if ctx.kind.project else None
+            h = _minus(g, sphere.dot(g, new), new).div_(length) if ctx.kind.normalize else g
+            along = sphere.dot(h, x) if ctx.kind.project else None
             into_size = None
             if ctx.needs_input_grad[4]:
                 into_size = _into_size(h, y, turned, along, radial).reshape(size.shape)
@@ -139,11 +138,6 @@ class _Lean(torch.autograd.Function):
             along = along * size
             into_x = _minus(_minus(h, radial, scaled), along, y)
             return None, into_x, _minus(scaled, along, x), into_turned, into_size
-
-
-def _dot(x: Tensor, y: Tensor) -> Tensor:
-    """Return `sphere.dot`, which torch takes for a product of matrices: several times slower."""
-    return (x * y).sum(-1, keepdim=True)
 
 
 def _minus(v: Tensor, along: Tensor, x: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,19 @@ BACKENDS = [
 ]
 if importlib.util.find_spec("jax"):  # a bonus, tested where somebody has it
     BACKENDS.append("jax")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Networks are tested in one thread: small ones only wait for more of them."""
+    torch = sys.modules.get("torch")
+    if torch is None or not request.module.__name__.startswith("test_nn_"):
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _namespace(name: str) -> Any:

@@ -30,6 +30,15 @@ solve: {t1: 2.0, dt: 0.05, save: {every: 4, start: true}, observe: [energy]}
 """
 COMMANDS = ["demo", "run", "resume", "sweep", "certify", "info", "plot", "animate"]
 
+# As the installed command does: under -m, Python itself may end by the signal afterwards. And hear
+# Ctrl-C also where the tests run in the background of a shell, which makes their children deaf.
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from kuramoto.cli import main
+main()
+"""
+
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Run the command in this process; return exit code, stdout, stderr."""
@@ -123,8 +132,7 @@ def test_a_stopped_run_is_resumed_to_the_same_end(
     trial: Path, capsys: pytest.CaptureFixture[str], how: signal.Signals
 ) -> None:
     trial.write_text(SMALL.replace("dt: 0.05", "dt: 0.00005"))
-    # As the installed command does: under -m, Python itself may end by the signal afterwards.
-    start = [sys.executable, "-c", "from kuramoto.cli import main; main()"]
+    start = [sys.executable, "-c", COMMAND]
     command = [*start, "run", str(trial), "--out", "cut.h5"]
     process = subprocess.Popen(
         command,
@@ -148,6 +156,38 @@ def test_a_stopped_run_is_resumed_to_the_same_end(
     with km.storage.open_run("cut.h5") as cut, km.storage.open_run("whole.h5") as whole:
         np.testing.assert_array_equal(cut.position().x, whole.position().x)
         np.testing.assert_array_equal(cut.times, whole.times)
+
+
+LOSES_AN_INTERRUPT = """
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from kuramoto import cli
+
+class Last:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+@cli.app.command("busy")
+def busy():
+    Last()
+    for _ in range(600):
+        time.sleep(0.1)
+    print("went on")
+
+cli.main(["busy"])
+"""
+
+
+def test_an_interrupt_in_a_destructor_is_not_lost() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LOSES_AN_INTERRUPT],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode != 0
+    assert "went on" not in ended.stdout
+    assert "Exception ignored" not in ended.stderr
 
 
 # --- sweeps -------------------------------------------------------------------------------------
@@ -221,7 +261,7 @@ def test_an_interrupted_sweep_goes_on_by_the_same_command(
     trial.write_text(SMALL.replace("dt: 0.05", "dt: 0.001"))
     command = ["sweep", str(trial), "--grid", "coupling.strength=0:2:41", *HERE, "--out", "cut.h5"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from kuramoto.cli import main; main()", *command],
+        [sys.executable, "-c", COMMAND, *command],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from kuramoto.nn import baselines  # noqa: E402
 from kuramoto.nn.baselines.blocks import AttentionBlock, ConvolutionBlock  # noqa: E402
-from kuramoto.nn.models.sudoku import build  # noqa: E402
+from kuramoto.nn.models import MODELS, build  # noqa: E402
 
 BOARDS = {
     "itrsa": {"steps": 3},
@@ -26,7 +26,7 @@ BOARDS = {
 
 
 def board_model(name, seed=0, **settings):
-    config, model = baselines.BOARD_MODELS[name]
+    config, model = MODELS["sudoku"][name].types
     torch.manual_seed(seed)
     return model(config(**{"channels": 16, "heads": 4, **BOARDS[name], **settings}))
 
@@ -312,7 +312,7 @@ def test_doctests(part):
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_bad_settings_of_boards(name):
-    config = baselines.BOARD_MODELS[name][0]
+    config = MODELS["sudoku"][name].types[0]
     with pytest.raises(
         ValueError, match=r"`channels` must be a multiple of the heads, 5, but is 16; 15 would do\."
     ):
@@ -326,11 +326,11 @@ def test_bad_settings_of_boards(name):
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_models_are_built_from_plain_values(name):
-    config, model = baselines.BOARD_MODELS[name]
-    built = build(name, side=4, channels=16, heads=2)
+    config, model = MODELS["sudoku"][name].types
+    built = build("sudoku", name, side=4, channels=16, heads=2)
     assert type(built) is model
     assert built.config == config(side=4, channels=16, heads=2)
-    assert build(baselines.SYMMETRIC_AKORN, channels=8, heads=2).config.symmetric
+    assert build("sudoku", "symmetric", channels=8, heads=2).config.symmetric
 
 
 def test_bad_settings():

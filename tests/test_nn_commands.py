@@ -31,14 +31,6 @@ from kuramoto.nn.tasks.partial import Partial, partial_name  # noqa: E402
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def boards() -> boards_of.Boards:
     return boards_of.generate(60, (5, 10), box=(2, 2), seed=2)
@@ -136,14 +128,17 @@ def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert out.startswith("Usage: kuramoto train")
     assert "--resume RUN" in out
-    assert "--vote HOW" in call(capsys, "evaluate", "--help")[1]
+    assert "--vote HOW" in call(capsys, "evaluate", "sudoku", "--help")[1]
+    assert "sudoku" in call(capsys, "evaluate", "--help")[1]
     assert "Train a network." in call(capsys, "--help")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "chess"], "There is no task `chess`; known: sudoku"),
+        (["train", "chess"], "There is no task `chess`; known: "),
+        (["evaluate", "sodoku", "run"], "Did you mean 'sudoku'?"),
+        (["evaluate"], "Which task? As in: kuramoto evaluate sudoku RUN."),
         (["train", "sudoku", "--preset", "papr"], "no preset `papr`; did you mean `paper`?"),
         (["train", "sudoku"], "No boards to train on: pass --data, a folder with sudoku/kaggle"),
         (["train", "sudoku", "--data", "nowhere"], "nothing is there; the page on Sudoku says"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,9 @@ torch = pytest.importorskip("torch")
 
 from kuramoto.nn.data import sudoku  # noqa: E402
 from kuramoto.nn.energies import Recording, join, record, stream, watch  # noqa: E402
-from kuramoto.nn.models.sudoku import build  # noqa: E402
+from kuramoto.nn.models import build  # noqa: E402
 from kuramoto.nn.samples import begin  # noqa: E402
 from kuramoto.nn.voting import vote  # noqa: E402
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +31,7 @@ def boards() -> tuple[Any, Any]:
 def net(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     # Double precision: chunks of other sizes round differently, and close calls would tip.
-    made = build("akorn", side=4, channels=16, heads=2, steps=4, blocks=request.param)
+    made = build("sudoku", "akorn", side=4, channels=16, heads=2, steps=4, blocks=request.param)
     return made.double().eval()
 
 
@@ -194,10 +185,11 @@ def test_levels_add_up() -> None:
 
 
 def test_bad_input(boards: Any) -> None:
-    net = build("akorn", side=4, channels=16, heads=2, steps=4).eval()
+    net = build("sudoku", "akorn", side=4, channels=16, heads=2, steps=4).eval()
     digits, solutions = boards
+    other = build("sudoku", "transformer", side=4, channels=16, heads=2).eval()
     with pytest.raises(ValueError, match="Model SudokuTransformer has no energy to record"):
-        record(build("transformer", side=4, channels=16, heads=2).eval(), digits, solutions)
+        record(other, digits, solutions)
     with pytest.raises(ValueError, match=r"`solutions` must have the shape of digits, \(5, 4, 4\)"):
         record(net, digits, solutions[:2])
     with pytest.raises(ValueError, match="`looks` must be at most T = 4, but is 5"):

@@ -48,7 +48,6 @@ FLOORS = [
     "tasks",
     "pictures",
     "overlays",
-    "plot_commands",
     "commands",
 ]
 HEAVY = ["lightning", "safetensors", "tensorboard", "h5py", "matplotlib", "torch"]

@@ -9,7 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from kuramoto.nn import SudokuConfig, SudokuNet, layout  # noqa: E402
-from kuramoto.nn.models.sudoku import FREQUENCIES, NAMES, POSITIONS, build, name_of  # noqa: E402
+from kuramoto.nn.models import MODELS, build, name_of  # noqa: E402
+from kuramoto.nn.models.parts import FREQUENCIES  # noqa: E402
+from kuramoto.nn.models.sudoku import POSITIONS  # noqa: E402
 
 SMALL = {"side": 4, "channels": 16, "heads": 2, "steps": 3}
 
@@ -98,20 +100,20 @@ def test_test_time_steps():
     assert not torch.equal(net(digits), net(digits, steps=6))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS["sudoku"])
 def test_build_and_name(name):
-    model = build(name, side=4, channels=16, heads=2)
+    model = build("sudoku", name, side=4, channels=16, heads=2)
     assert model(boards()).shape == (3, 4, 4, 4)
-    assert name_of(model) == name
+    assert name_of(model) == ("sudoku", name)
     values = dataclasses.asdict(model.config)
     assert all(value is None or isinstance(value, str | int | float) for value in values.values())
-    again = build(name, **values)
+    again = build("sudoku", name, **values)
     assert again.config == model.config
 
 
 def test_the_symmetric_network_is_symmetric():
-    assert build("symmetric", **SMALL).blocks[0].layer.connectivity.symmetric
-    assert not build("akorn", **SMALL).blocks[0].layer.connectivity.symmetric
+    assert build("sudoku", "symmetric", **SMALL).blocks[0].layer.connectivity.symmetric
+    assert not build("sudoku", "akorn", **SMALL).blocks[0].layer.connectivity.symmetric
 
 
 def test_the_defaults_are_the_papers():
@@ -122,9 +124,9 @@ def test_the_defaults_are_the_papers():
 
 def test_bad_input():
     with pytest.raises(ValueError, match=r"`name` must be one of .*; did you mean `akorn`"):
-        build("akron")
+        build("sudoku", "akron")
     with pytest.raises(ValueError, match=r"fields of SudokuConfig, .* did you mean `channels`"):
-        build("akorn", channel=3)
+        build("sudoku", "akorn", channel=3)
     with pytest.raises(ValueError, match=r"`frequency` must be one of .* did you mean `shared`"):
         SudokuConfig(frequency="share")
     with pytest.raises(ValueError, match="multiple of the number of heads, 5, but is 16; 15 would"):

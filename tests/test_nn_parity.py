@@ -27,12 +27,12 @@ from kuramoto.nn import (  # noqa: E402
     RotationFrequency,
     SudokuConfig,
     SudokuNet,
-    checkpoints,
     compat,
     layout,
     load_official,
     positions,
 )
+from kuramoto.nn.official import sudoku_parameters  # noqa: E402
 
 LAYERS = [
     "klayer_conv_n4_omega_perch",
@@ -215,7 +215,7 @@ def test_sudoku_states_energies_logits(sudoku):
 def test_sudoku_loss_and_gradients(sudoku):
     reference, net = sudoku
     reference.require_gradients()
-    parameters = checkpoints.sudoku_parameters(compat.Reference(reference.weights), net)
+    parameters = sudoku_parameters(compat.Reference(reference.weights), net)
     logits = functional_call(net, parameters, (reference.inputs["digits"],))
     loss = cross_entropy(logits.flatten(0, 2), reference.inputs["solution"].flatten() - 1)
     loss.backward()

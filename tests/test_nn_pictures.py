@@ -6,7 +6,6 @@ import itertools
 import json
 import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,10 @@ from kuramoto import cli  # noqa: E402
 from kuramoto.nn import pictures, training  # noqa: E402
 from kuramoto.nn.data import sudoku  # noqa: E402
 from kuramoto.nn.energies import Recording, Solving, record, watch  # noqa: E402
-from kuramoto.nn.models.sudoku import build  # noqa: E402
+from kuramoto.nn.models import build  # noqa: E402
 from kuramoto.nn.pictures import curves, page, runs, solving  # noqa: E402
 from kuramoto.nn.pictures.board import RIGHT, WRONG  # noqa: E402
 from kuramoto.nn.tasks import sudoku as task  # noqa: E402
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def axes() -> Any:
@@ -590,7 +581,7 @@ def test_help_tells_what_networks_are_drawn_with(
 def test_nothing_to_draw_is_said() -> None:
     with pytest.raises(ValueError, match="There is nothing to draw, metrics or answers"):
         pictures.figure_portraits([pictures.Portrait("net")])
-    model = build("akorn", side=4, channels=16, heads=2, steps=2).eval()
+    model = build("sudoku", "akorn", side=4, channels=16, heads=2, steps=2).eval()
     boards = sudoku.generate(2, 8, box=(2, 2), seed=0)
     portrait = pictures.portray(model, boards, samples=1)
     assert portrait.recording.energies.shape == (2, 1, 8)  # four times as trained

@@ -24,14 +24,6 @@ from kuramoto.nn.voting import Settled, vote  # noqa: E402
 TINY = {"name": "akorn", "side": 4, "channels": 16, "heads": 2, "steps": 3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def boards() -> boards_of.Boards:
     return boards_of.generate(60, (5, 10), box=(2, 2), seed=2)

@@ -69,14 +69,6 @@ QUICK = Settings(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def rows(folder: Path) -> list[dict[str, str]]:
     """Return the rows of metrics without those that measure time."""
     with (folder / "metrics.csv").open(newline="") as file:

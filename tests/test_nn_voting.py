@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from kuramoto.nn.data import sudoku  # noqa: E402
-from kuramoto.nn.models.sudoku import build  # noqa: E402
+from kuramoto.nn.models import build  # noqa: E402
 from kuramoto.nn.seeds import derived_seed  # noqa: E402
 from kuramoto.nn.voting import (  # noqa: E402
     WAYS,
@@ -126,7 +126,7 @@ def net() -> Iterator[Any]:
     # Double precision: chunks of other sizes round differently, and close calls would tip.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield build("akorn", side=4, channels=16, heads=2, steps=4, blocks=2).double().eval()
+    yield build("sudoku", "akorn", side=4, channels=16, heads=2, steps=4, blocks=2).double().eval()
     torch.set_num_threads(threads)
 
 
@@ -194,7 +194,7 @@ def test_one_survey_answers_every_vote_after_every_number_of_steps(
     digits: Any, settled: Settled | None
 ) -> None:
     torch.manual_seed(1)
-    one = build("akorn", side=4, channels=16, heads=2, steps=4).double().eval()
+    one = build("sudoku", "akorn", side=4, channels=16, heads=2, steps=4).double().eval()
     for name, parameter in one.named_parameters():
         if name.endswith("bias"):  # they alone would decide what an untrained network says
             parameter.requires_grad_(False).zero_()

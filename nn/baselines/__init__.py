@@ -4,17 +4,13 @@ Every model for boards is called as the oscillator models are, ``model(digits, s
 generator=None)``, and every model for images ``model(images, steps=None, generator=None)``. None of
 them draws random numbers after it has been made, so that `generator` changes nothing.
 
-`BOARD_MODELS` holds name, configuration and model of those for Sudoku. The symmetrised AKOrN of
-Tab. 19 is an oscillator model (queries and keys from one weight, values from a symmetric one): its
-name is `SYMMETRIC_AKORN`, and `kuramoto.nn.models` builds it.
+`kuramoto.nn.models` has their names and builds them. The symmetrised AKOrN of Tab. 19 is an
+oscillator model (queries and keys from one weight, values from a symmetric one): "symmetric" there.
 
 References
 ----------
 Miyato, Löwe, Geiger, Welling (2025), Artificial Kuramoto Oscillatory Neurons, Fig. 11, App. C.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from kuramoto.nn.baselines.boards import BoardConfig, BoardModel
 from kuramoto.nn.baselines.energy_transformer import (
@@ -34,8 +30,6 @@ from kuramoto.nn.baselines.transformer import SudokuTransformer, TransformerConf
 from kuramoto.nn.baselines.vit import ImageItrSA, ImageItrSAConfig, ViT, ViTConfig
 
 __all__ = [
-    "BOARD_MODELS",
-    "SYMMETRIC_AKORN",
     "BoardConfig",
     "BoardModel",
     "EnergyTransformerBlock",
@@ -57,10 +51,3 @@ __all__ = [
     "ViTConfig",
     "from_official",
 ]
-
-BOARD_MODELS: dict[str, tuple[Any, Callable[[Any], BoardModel]]] = {
-    "itrsa": (ItrSAConfig, SudokuItrSA),
-    "transformer": (TransformerConfig, SudokuTransformer),
-    "energy_transformer": (EnergyTransformerConfig, SudokuEnergyTransformer),
-}
-SYMMETRIC_AKORN = "symmetric"

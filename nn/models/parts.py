@@ -1,4 +1,4 @@
-"""What the networks for images share: parts by plain words, stages, and the way through them."""
+"""What networks share: parts by plain words; for images, stages and the way through them."""
 
 from __future__ import annotations
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kuramoto._check import invalid, nearest, whole_number, wrong_type
+from kuramoto._check import whole_number
 from kuramoto.nn import layout
 from kuramoto.nn.block import KuramotoBlock, ResidualReadout
 from kuramoto.nn.connectivity import AttentionConnectivity
 from kuramoto.nn.data.sudoku.tensors import require_digits
-from kuramoto.nn.frequency import AntisymmetricFrequency, RotationFrequency
 from kuramoto.nn.initial import FromStimulus, MixedState, RandomState
-from kuramoto.nn.layer import KuramotoLayer
+from kuramoto.nn.models import parts
 from kuramoto.nn.positions import APE, GTA, RoPE
 
-__all__ = ["NAMES", "Moment", "SudokuConfig", "SudokuNet", "build", "name_of"]
+__all__ = ["Moment", "SudokuConfig", "SudokuNet"]
 
 Tensor = Any
 
-FREQUENCIES = ("antisymmetric", "each", "none", "shared")
 POSITIONS = ("ape", "gta", "none", "rope")
 
 
@@ -79,15 +77,9 @@ class SudokuConfig:
 
     def __post_init__(self) -> None:
         """Check what the layers do not check themselves."""
-        for name, word, known in (
-            ("frequency", self.frequency, FREQUENCIES),
-            ("positions", self.positions, POSITIONS),
-        ):
-            if word not in known:
-                must = f"be one of {', '.join(known)}"
-                raise invalid(name, must, repr(word), nearest(str(word), known))
-        for name in ("side", "channels", "dimensions", "heads", "blocks", "steps"):
-            whole_number(name, getattr(self, name), least=1)
+        parts.require_word("frequency", self.frequency, parts.FREQUENCIES)
+        parts.require_word("positions", self.positions, POSITIONS)
+        parts.require_numbers(self, "side", "channels", "dimensions", "heads", "blocks", "steps")
         whole_number("seed", self.seed)
 
 
@@ -222,87 +214,5 @@ def _block(config: SudokuConfig) -> KuramotoBlock:
         scaled=config.scaled,
         symmetric=config.symmetric,
     )
-    layer = KuramotoLayer(
-        attention,
-        N,
-        frequency=_frequency(config),
-        steps=config.steps,
-        step_size=config.step_size,
-        learn_step_size=config.learn_step_size,
-        project=config.project,
-        normalize=config.normalize,
-        memory=config.memory,
-    )
+    layer = parts.layer_of(config, attention, config.steps, "none")
     return KuramotoBlock(layer, ResidualReadout(channels, channels, N))
-
-
-def _frequency(config: SudokuConfig) -> nn.Module | None:
-    N, initial = config.dimensions, config.initial_frequency
-    if config.frequency == "none":
-        return None
-    if config.frequency == "antisymmetric":
-        return AntisymmetricFrequency(N, initial=initial)
-    each = config.channels // N if config.frequency == "each" else None
-    return RotationFrequency(N, each, initial=initial)
-
-
-NAMES = ("akorn", "energy_transformer", "itrsa", "symmetric", "transformer")
-
-
-def build(name: str, **config: Any) -> nn.Module:
-    """Make a Sudoku model from its name and plain values.
-
-    Parameters
-    ----------
-    name : {"akorn", "symmetric", "itrsa", "transformer", "energy_transformer"}
-        "symmetric" is the symmetrised AKOrN.
-    **config
-        Fields of the model's configuration: of `SudokuConfig` for the first two, else of the
-        baseline's (`kuramoto.nn.baselines`).
-
-    Raises
-    ------
-    ValueError
-        If a name is not known; says which is nearest.
-
-    Examples
-    --------
-    >>> build("akorn", channels=32, steps=4).config.steps
-    4
-    """
-    if name not in NAMES:
-        must = f"be one of {', '.join(NAMES)}"
-        raise invalid("name", must, repr(name), nearest(str(name), NAMES))
-    made, network = _made_of(name)
-    known = [field.name for field in fields(made)]
-    for key in config:
-        if key not in known:
-            must = f"hold fields of {made.__name__}"
-            raise invalid("config", must, repr(key), nearest(key, known))
-    preset = {"symmetric": True} if name == "symmetric" else {}
-    return network(made(**{**preset, **config}))
-
-
-def name_of(model: Any) -> str:
-    """Return the name by which `build` makes such a model.
-
-    Raises
-    ------
-    TypeError
-        If it makes none of this type.
-    """
-    if isinstance(model, SudokuNet):
-        return "symmetric" if model.config.symmetric else "akorn"
-    for name in NAMES:
-        if type(model) is _made_of(name)[1]:
-            return name
-    raise wrong_type("model", f"be one of {', '.join(NAMES)}", model)
-
-
-def _made_of(name: str) -> tuple[Any, Any]:
-    """Return the types of configuration and network."""
-    if name in ("akorn", "symmetric"):
-        return SudokuConfig, SudokuNet
-    from kuramoto.nn.baselines import BOARD_MODELS  # not needed by who trains AKOrN
-
-    return BOARD_MODELS[name]

@@ -61,8 +61,9 @@ class How:
         """Return labels (K, B, h, w) for each of `numbers`."""
         if self.method == "average":
             return clustering.agglomerate(features, self.numbers, components=self.components)
-        more = {"components": self.components, "seed": self.seed}
-        return clustering.k_means(features, self.numbers, **more)  # type: ignore[arg-type]
+        return clustering.k_means(
+            features, self.numbers, components=self.components, seed=self.seed
+        )
 
 
 def score(how: How, features: np.ndarray, *truths: np.ndarray) -> Scores:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kuramoto._check import invalid, nearest, whole_number
-from kuramoto.nn.models.sudoku import build as build_model
+from kuramoto.nn import models
 from kuramoto.nn.seeds import derived_seed
 from kuramoto.nn.training import Settings, changed
 
@@ -130,7 +130,7 @@ class Sudoku:
     Parameters
     ----------
     config : mapping
-        ``name`` of a model and its values, for `kuramoto.nn.models.sudoku.build`.
+        ``name`` of a model and its values, for `kuramoto.nn.models.build`.
     boards, held_out : Boards
         To train on, and to score.
     options : Options
@@ -240,7 +240,7 @@ def _order(n: int, seed: int, epoch: int) -> Array:
 def build(config: Mapping[str, Any]) -> Any:
     """Return the model that a configuration with a ``name`` describes."""
     values = dict(config)
-    return build_model(values.pop("name"), **values)
+    return models.build("sudoku", values.pop("name"), **values)
 
 
 def _full(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -346,7 +346,7 @@ def _config_of(name: str) -> Any:
     import torch
 
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return build_model(name).config
+        return models.build("sudoku", name).config
 
 
 def evaluate_run(run: Run, **how: Any) -> Any:

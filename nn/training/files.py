@@ -43,7 +43,7 @@ def read_tree(path: str | Path) -> dict[str, Any]:
     ValueError
         If the file is something else, or damaged.
     """
-    tensors, about = _read(Path(path))
+    tensors, about = read_file(path)
     if "tree" not in about:
         raise ValueError(f"File {path} holds no checkpoint; give a file of a run's checkpoints/.")
     tree: dict[str, Any] = _decode(json.loads(about["tree"]), tensors)
@@ -81,7 +81,7 @@ def load_weights(path: str | Path, model: Any) -> dict[str, Any]:
     ValueError
         If the weights are another model's: the first that does not fit is named.
     """
-    tensors, about = _read(Path(path))
+    tensors, about = read_file(path)
     require_same_model(str(path), tensors, model.state_dict())
     model.load_state_dict(tensors)
     told: dict[str, Any] = json.loads(about.get("about", "{}"))
@@ -129,17 +129,26 @@ def _write(path: Path, tensors: Mapping[str, Any], about: dict[str, str]) -> Non
     write_whole(path, save(dict(tensors), metadata=about))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tensors of a safetensors file and what is said about them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is something else, or damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
+    if not Path(path).is_file():
         raise FileNotFoundError(f"File {path} does not exist.")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
     except SafetensorError as error:
-        remedy = "where there is an older checkpoint, give that"
+        remedy = "where there is an older one, give that"
         raise ValueError(
             f"File {path} is not safetensors, or is damaged ({error}); {remedy}."
         ) from error

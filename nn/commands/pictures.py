@@ -1,57 +1,46 @@
-"""``kuramoto plot`` and ``kuramoto animate`` of training runs; `kuramoto.cli` hands them over."""
+"""``kuramoto plot`` and ``kuramoto animate`` of training runs."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kuramoto._check import invalid, whole_number
 from kuramoto._outputs import cannot_write, give_name, require_free, temporary_name
 from kuramoto.cli import Force, NoBar
-
-__all__ = ["app", "run"]
-
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+from kuramoto.nn.commands.options import (
+    Data,
+    Device,
+    RunFolder,
+    Seed,
+    argument,
+    device_of,
+    interruptible,
+    option,
 )
 
+__all__ = ["animate", "plot"]
 
-def _option(metavar: str, help: str) -> Any:
-    return typer.Option(metavar=metavar, help=help, show_default=False)
-
-
-def _argument(metavar: str, help: str) -> Any:
-    return typer.Argument(metavar=metavar, help=help, show_default=False)
+Steps = Annotated[int | None, option("T", "Kuramoto steps [default: four times as trained].")]
 
 
-Data = Annotated[Path | None, _option("PATH", "Folder or file of data [default: $KURAMOTO_DATA].")]
-Steps = Annotated[int | None, _option("T", "Kuramoto steps [default: four times as trained].")]
-Seed = Annotated[int, _option("SEED", "Of the initial states [default: 0].")]
-Device = Annotated[
-    str, _option("DEVICE", "cpu or cuda [default: cuda where there is a GPU, else cpu].")
-]
-
-
-@app.command()
 def plot(
-    runs: Annotated[list[Path], _argument("RUN", "Folders of training runs.")],
+    runs: Annotated[list[Path], argument("RUN", "Folders of training runs.")],
     out: Annotated[
-        Path | None, _option("FILE", "Picture to write; its ending says how [default: RUN.png].")
+        Path | None, option("FILE", "Picture to write; its ending says how [default: RUN.png].")
     ] = None,
     boards: Annotated[
-        Path | None, _option("FILE", "Boards with solutions [default: the held-out ones].")
+        Path | None, option("FILE", "Boards with solutions [default: the held-out ones].")
     ] = None,
     data: Data = None,
-    limit: Annotated[int, _option("N", "Boards at most, spread evenly [default: 100].")] = 100,
+    limit: Annotated[int, option("N", "Boards at most, spread evenly [default: 100].")] = 100,
     steps: Steps = None,
-    samples: Annotated[int, _option("K", "Samples of every board [default: 8].")] = 8,
-    batch: Annotated[int | None, _option("B", "Samples computed at once.")] = None,
+    samples: Annotated[int, option("K", "Samples of every board [default: 8].")] = 8,
+    batch: Annotated[int | None, option("B", "Samples computed at once.")] = None,
     seed: Seed = 0,
     device: Device = "",
     force: Force = False,
@@ -73,9 +62,9 @@ def plot(
     how = {"steps": steps, "samples": samples, "batch": batch, "seed": seed}
     _require_numbers(**how, limit=limit)
     opened, names = [Run(path) for path in runs], _names(runs)
-    source = Source(boards, data, limit, _device(device))
+    source = Source(boards, data, limit, device_of(device))
     portraits = []
-    with _stoppable():
+    with interruptible():
         for one, name in zip(opened, names, strict=True):
             found, missing = portrait_of(one, name, source, progress=not quiet, **how)
             portraits.append(found)
@@ -88,21 +77,20 @@ def plot(
     typer.echo(f"Wrote {target}")
 
 
-@app.command()
 def animate(
-    run: Annotated[Path, _argument("RUN", "Folder of a training run.")],
+    run: RunFolder,
     board: Annotated[
-        str | None, _option("BOARD", "Board to solve: 53..7.... [default: a held-out one].")
+        str | None, option("BOARD", "Board to solve: 53..7.... [default: a held-out one].")
     ] = None,
     out: Annotated[
-        Path | None, _option("FILE", "Animation to write, .gif or .mp4 [default: RUN.gif].")
+        Path | None, option("FILE", "Animation to write, .gif or .mp4 [default: RUN.gif].")
     ] = None,
     data: Data = None,
     steps: Steps = None,
     samples: Annotated[
-        int, _option("K", "Show the sample of lowest energy of so many [default: 1].")
+        int, option("K", "Show the sample of lowest energy of so many [default: 1].")
     ] = 1,
-    every: Annotated[int, _option("E", "Show every so many steps [default: 1].")] = 1,
+    every: Annotated[int, option("E", "Show every so many steps [default: 1].")] = 1,
     seed: Seed = 0,
     device: Device = "",
     force: Force = False,
@@ -125,8 +113,8 @@ def animate(
     _require_numbers(steps=steps, samples=samples, every=every, seed=seed)
     opened = Run(run)
     puzzle = board_of(opened, board, data)
-    with _stoppable():
-        model = network(opened, _device(device))
+    with interruptible():
+        model = network(opened, device_of(device))
         found = solve_board(model, puzzle, steps=steps, samples=samples, seed=seed)
         others = found.energies if samples > 1 else None
         shown = {"solution": found.solution, "others": others, "every": every}
@@ -184,29 +172,3 @@ def _written(target: Path, overwrite: bool) -> Iterator[Path]:
         raise cannot_write(target, error) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Turn Ctrl-C into exit code 130."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("kuramoto: interrupted", err=True)
-        raise typer.Exit(130) from None
-
-
-def _device(name: str) -> str:
-    """Return a device: the one asked for, else the best there is."""
-    if name:
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def run(name: str | None, arguments: Sequence[str]) -> int:
-    """Run one of the commands on what `kuramoto.cli` was given; return its exit code."""
-    command = typer.main.get_command(app)
-    code = command.main([str(name), *arguments], prog_name="kuramoto", standalone_mode=False)
-    return code if isinstance(code, int) else 0
