@@ -14,21 +14,9 @@ from kuramoto.nn.data import objects
 
 Image = pytest.importorskip("PIL.Image")
 
+from sample_images import save, smooth  # noqa: E402
+
 AS_IT_IS = objects.Framing()
-
-
-def smooth(height, width, seed=0, channels=3):
-    """Return a picture that JPEG keeps: waves, another one for each seed."""
-    y, x = np.mgrid[:height, :width]
-    waves = [np.sin((y + seed) / (7 + c)) + np.cos((x - seed) / (9 + c)) for c in range(channels)]
-    return (127 + 60 * np.stack(waves, axis=2)).astype(np.uint8)
-
-
-def save(path, pixels, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = pixels.squeeze() if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    Image.fromarray(pixels).save(path, **options)
-    return path
 
 
 def save_palette(path, labels):
