@@ -20,7 +20,7 @@ _HOMES = {
     "ClassifierNet": "models.classification",
     "Connectivity": "connectivity",
     "ConvConnectivity": "connectivity",
-    "DenseConnectivity": "connectivity",
+    "DenseConnectivity": "dense",
     "FromStimulus": "initial",
     "GTA": "positions",
     "KuramotoBlock": "block",

@@ -25,6 +25,7 @@ FLOORS = [
     "layout",
     "positions",
     "connectivity",
+    "dense",
     "frequency",
     "readout",
     "initial",
@@ -45,9 +46,11 @@ FLOORS = [
     "metrics",
     "clustering",
     "uptiling",
+    "augmentation",
+    "simclr",
     "tasks",
-    "pictures",
     "overlays",
+    "pictures",
     "commands",
 ]
 HEAVY = ["lightning", "safetensors", "tensorboard", "h5py", "matplotlib", "torch"]
