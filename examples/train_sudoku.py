@@ -55,9 +55,11 @@ def train(folder: Path, asked: argparse.Namespace, changes: dict[str, str]) -> N
     recipe, settings = sudoku.prepare(asked.preset, asked.data, changes)
     begun = (folder / "weights.safetensors").is_file()
     print(f"{folder.name}: training")
-    training.fit(
+    outcome = training.fit(
         recipe, settings, folder, device=asked.device, resume=begun, overwrite=True, progress=True
     )
+    if not outcome.finished:
+        raise SystemExit(f"Interrupted at step {outcome.step}; the same command goes on.")
 
 
 def score(folder: Path, asked: argparse.Namespace) -> None:
@@ -75,7 +77,8 @@ def score(folder: Path, asked: argparse.Namespace) -> None:
             _report(folder / f"{where}.json", model, boards, at=at)
             some = few if where == "ood" else boards.select(slice(voted))
             how = {"at": at, "samples": asked.samples, "vote": "sum"}
-            _report(folder / f"{where}_vote.json", model, some, **how)
+            if asked.voted:
+                _report(folder / f"{where}_vote.json", model, some, **how)
         else:
             for steps in [None] if usual is None else [usual, 2 * usual, 4 * usual, LONG]:
                 suffix = "" if steps is None else f"_{steps}"
@@ -114,7 +117,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=sorted(NETWORKS), help="some networks")
     parser.add_argument("--steps", type=int, help="optimiser steps [default: the preset's]")
     parser.add_argument("--samples", type=int, default=100, help="K of the votes [default: 100]")
-    parser.add_argument("--voted", type=int, default=900, help="OOD boards voted on [default: 900]")
+    parser.add_argument(
+        "--voted", type=int, default=900, help="OOD boards voted on [default: 900; 0: no votes]"
+    )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     return parser.parse_args()
 
