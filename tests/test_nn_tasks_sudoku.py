@@ -15,7 +15,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("safetensors")
 
-from kuramoto.nn import tasks, training  # noqa: E402
+from kuramoto.nn import (  # noqa: E402
+    models,
+    tasks,
+    training,
+)
 from kuramoto.nn.data import sudoku as boards_of  # noqa: E402
 from kuramoto.nn.tasks import sudoku  # noqa: E402
 from kuramoto.nn.tasks.sudoku_evaluation import evaluate, grids  # noqa: E402
@@ -177,7 +181,10 @@ def test_the_report_has_all_votes_side_by_side(boards: boards_of.Boards) -> None
     """Each is what it would be alone, and the mean over samples what they are one by one."""
     torch.manual_seed(0)
     # Steps so small that samples stay as different as they begin.
-    model, some = sudoku.build({**TINY, "step_size": 0.1}).double(), boards.select(slice(8))
+    model, some = (
+        models.build("sudoku", **{**TINY, "step_size": 0.1}).double(),
+        boards.select(slice(8)),
+    )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(False)
         if name.endswith("bias"):  # they alone would decide what an untrained network says
@@ -206,14 +213,14 @@ def test_the_report_has_all_votes_side_by_side(boards: boards_of.Boards) -> None
 @pytest.mark.parametrize("name", sudoku.PRESETS)
 def test_presets_make_models(name: str) -> None:
     with torch.device("meta"):
-        model = sudoku.build(sudoku.PRESETS[name].model)
+        model = models.build("sudoku", **sudoku.PRESETS[name].model)
     assert model.config.channels % model.config.dimensions == 0
 
 
 def test_the_papers_settings() -> None:
     paper, reference = sudoku.PRESETS["paper"], sudoku.PRESETS["reference"]
     with torch.device("meta"):
-        config = sudoku.build(paper.model).config
+        config = models.build("sudoku", **paper.model).config
     assert (config.channels, config.dimensions, config.steps, config.blocks) == (512, 4, 16, 1)
     assert (config.frequency, config.initial_frequency, config.learn_step_size) == (
         "shared",
@@ -303,3 +310,12 @@ def test_steps_vary_only_if_asked(boards: boards_of.Boards) -> None:
     assert model.asked == [None]
     with pytest.raises(ValueError, match="`vary_steps` must be less than the 3 steps, but is 3"):
         recipe(boards, vary_steps=3)
+
+
+def test_a_preset_of_another_model_is_that_model():
+    recipe, _ = sudoku.prepare("toy", None, {"model.name": "symmetric"})
+    assert recipe.config["symmetric"]
+    assert models.name_of(recipe.model()) == ("sudoku", "symmetric")
+    recipe, _ = sudoku.prepare("toy", None, {"model.name": "transformer", "model.blocks": "3"})
+    assert models.name_of(recipe.model()) == ("sudoku", "transformer")
+    assert (recipe.config["channels"], recipe.config["blocks"]) == (32, 3)

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from kuramoto._check import invalid
-from kuramoto.nn import energies
+from kuramoto.nn import energies, models
 from kuramoto.nn.data import sudoku as files
 from kuramoto.nn.pictures.board import legend
 from kuramoto.nn.pictures.learning import read_metrics
 from kuramoto.nn.pictures.portrait import Portrait, portray
-from kuramoto.nn.tasks.sudoku import build, restore
+from kuramoto.nn.tasks.sudoku import restore
 
 if TYPE_CHECKING:
     from kuramoto._backend import Array
@@ -79,7 +79,7 @@ def network(run: Run, device: str = "cpu") -> Any:
     accelerator(device)
     if run.recipe.get("task") != "sudoku":
         raise ValueError(f"Run {run.folder} is of the task {run.recipe.get('task')}, not sudoku.")
-    return run.load(build(run.recipe["model"])).to(device)
+    return run.load(models.build("sudoku", **run.recipe["model"])).to(device)
 
 
 def portrait_of(

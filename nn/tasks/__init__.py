@@ -11,7 +11,10 @@ from typing import Any
 
 from kuramoto._check import nearest
 
-TASKS = {"sudoku": "kuramoto.nn.tasks.sudoku"}
+TASKS = {
+    "objects": "kuramoto.nn.tasks.objects",
+    "sudoku": "kuramoto.nn.tasks.sudoku",
+}
 
 __all__ = ["TASKS", "task"]
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kuramoto._check import invalid, nearest, whole_number
+from kuramoto._check import invalid, whole_number
 from kuramoto.nn import models
 from kuramoto.nn.seeds import derived_seed
+from kuramoto.nn.tasks.presets import Preset, changed_model, chosen, full, require_task, wishes
 from kuramoto.nn.training import Settings, changed
 
 if TYPE_CHECKING:
@@ -69,15 +70,6 @@ class Options:
         whole_number("validation_boards", self.validation_boards, least=1)
         for name in ("train_boards", "data_seed", "generate", "vary_steps"):
             whole_number(name, getattr(self, name))
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A model, what it is trained on, and how."""
-
-    model: Mapping[str, Any]
-    training: Settings
-    options: Options = Options()
 
 
 PRESETS: dict[str, Preset] = {
@@ -147,8 +139,7 @@ class Sudoku:
         options: Options = Options(),
     ) -> None:
         self.options = options
-        # All values, not only those that were given: defaults may change, a run may not.
-        self.config = {"name": config["name"], **_full(config)}
+        self.config = full("sudoku", config)
         self.boards, self.held_out = boards, held_out
         usual = self.config.get("steps", options.vary_steps + 1)
         if options.vary_steps >= usual:
@@ -171,7 +162,7 @@ class Sudoku:
 
     def model(self) -> Any:
         """Return a new model."""
-        return build(self.config)
+        return models.build("sudoku", **self.config)
 
     def batch(self, step: int, size: int, seed: int) -> tuple[Array, Array]:
         """Return puzzles and solutions (size, side, side) of a step: epochs, each in its order."""
@@ -237,19 +228,6 @@ def _order(n: int, seed: int, epoch: int) -> Array:
     return epoch_order(n, seed, epoch)
 
 
-def build(config: Mapping[str, Any]) -> Any:
-    """Return the model that a configuration with a ``name`` describes."""
-    values = dict(config)
-    return models.build("sudoku", values.pop("name"), **values)
-
-
-def _full(config: Mapping[str, Any]) -> dict[str, Any]:
-    import torch
-
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return dataclasses.asdict(build(config).config)
-
-
 def load(data: Path | None, options: Options) -> tuple[Boards, Boards]:
     """Return boards to train on, and held-out ones.
 
@@ -311,42 +289,19 @@ def prepare(
     ValueError
         If there is no such preset or setting.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"There is no preset `{preset}`; {nearest(preset, PRESETS)}")
-    chosen, changes = PRESETS[preset], dict(changes or {})
-    kinds = {field.name for field in dataclasses.fields(Options)}
-    own = {key: changes.pop(key) for key in list(changes) if key in kinds}
-    prefix = "model."
-    inner = {k: changes.pop(k) for k in list(changes) if k.startswith(prefix)}
-    model = _changed_model(chosen.model, {k.removeprefix(prefix): v for k, v in inner.items()})
-    options, settings = changed(chosen.options, own), chosen.training.with_changes(changes)
+    start, wished = chosen(PRESETS, preset), wishes(changes, Options)
+    model = changed_model("sudoku", start.model, wished.model)
+    options, settings = changed(start.options, wished.options), start.training
+    settings = settings.with_changes(wished.training)
     boards, held_out = load(data, options)
     return Sudoku(model, boards, held_out, options), settings
 
 
 def restore(about: Mapping[str, Any], data: Path | None) -> Sudoku:
     """Return the recipe of a run, from what `Sudoku.about` said."""
-    if about.get("task") != "sudoku":
-        raise ValueError(f"The run is of the task {about.get('task')}, not of sudoku.")
+    require_task(about, "sudoku")
     options = Options(**about["options"])
     return Sudoku(about["model"], *load(data, options), options)
-
-
-def _changed_model(model: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
-    """Return a model's values with some changed; another model drops those it does not know."""
-    name = changes.get("name", model["name"])
-    config = type(_config_of(name))
-    known = {field.name for field in dataclasses.fields(config)}
-    kept = {key: value for key, value in model.items() if key in known}
-    inner = {key: value for key, value in changes.items() if key != "name"}
-    return {"name": name, **dataclasses.asdict(changed(config(**kept), inner))}
-
-
-def _config_of(name: str) -> Any:
-    import torch
-
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return models.build("sudoku", name).config
 
 
 def evaluate_run(run: Run, **how: Any) -> Any:

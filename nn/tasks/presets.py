@@ -1,0 +1,108 @@
+"""What the presets of all tasks have in common: a model, settings, options, changed by words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kuramoto._check import invalid, nearest
+from kuramoto.nn import models
+from kuramoto.nn.training import Settings, changed
+
+__all__ = ["Preset", "Wishes", "changed_model", "chosen", "full", "require_task", "wishes"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model, how it is trained, and what belongs to the task."""
+
+    model: Mapping[str, Any]
+    training: Settings
+    options: Any
+
+
+class Wishes(NamedTuple):
+    """Changes to a preset by what they change, as text."""
+
+    model: dict[str, str]
+    options: dict[str, str]
+    training: dict[str, str]
+
+
+def chosen(presets: Mapping[str, Preset], name: str) -> Preset:
+    """Return a preset.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+    """
+    if name not in presets:
+        raise ValueError(f"There is no preset `{name}`; {nearest(name, presets)}")
+    return presets[name]
+
+
+def wishes(changes: Mapping[str, str] | None, options: type) -> Wishes:
+    """Sort changes: ``model.KEY``, fields of a task's options, and the rest, of training.
+
+    Examples
+    --------
+    >>> wishes({"model.steps": "8", "batch": "50"}, Settings)
+    Wishes(model={'steps': '8'}, options={'batch': '50'}, training={})
+    """
+    sorted_out = Wishes({}, {}, {})
+    fields = {field.name for field in dataclasses.fields(options)}
+    for key, value in (changes or {}).items():
+        if key.startswith("model."):
+            sorted_out.model[key.removeprefix("model.")] = value
+        elif key in fields:
+            sorted_out.options[key] = value
+        else:
+            sorted_out.training[key] = value
+    return sorted_out
+
+
+def changed_model(
+    task: str, model: Mapping[str, Any], changes: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return a model's name and values with some changed.
+
+    Another model drops the values that it does not know.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model or value.
+
+    Examples
+    --------
+    >>> model = {"name": "akorn", "channels": 32, "dimensions": 4}
+    >>> changed_model("sudoku", model, {"name": "transformer", "heads": "4"})["channels"]
+    32
+    """
+    name, known = changes.get("name", model["name"]), models.MODELS[task]
+    if name not in known:
+        must = f"be one of {', '.join(sorted(known))}"
+        raise invalid("model.name", must, repr(name), nearest(name, known))
+    config, own = known[name].types[0], known[name].preset
+    fields = {field.name for field in dataclasses.fields(config)}
+    kept = {key: value for key, value in model.items() if key in fields}
+    inner = {key: value for key, value in changes.items() if key != "name"}
+    return {"name": name, **dataclasses.asdict(changed(config(**{**kept, **own}), inner))}
+
+
+def full(task: str, model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name and all values of a model: defaults may change, a run may not."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        made = models.build(task, **model)
+    return {"name": model["name"], **dataclasses.asdict(made.config)}
+
+
+def require_task(about: Mapping[str, Any], task: str) -> None:
+    """Raise unless a run's recipe is of this task."""
+    if about.get("task") != task:
+        raise ValueError(f"The run is of the task {about.get('task')}, not of {task}.")
