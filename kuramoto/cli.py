@@ -272,7 +272,8 @@ def animate(
 ) -> None:
     """Animate a run as a GIF.
 
-    Of the folder of a training run, how its network solves a board: kuramoto animate FOLDER --help.
+    Of the folder of a training run, how its network solves a board, or binds the objects of an
+    image: kuramoto animate FOLDER --help.
     """
     from kuramoto import plotting
 
@@ -286,7 +287,12 @@ def _in_nn(context: typer.Context) -> None:
     raise typer.Exit(commands.run(context.info_name, context.args))
 
 
-for _name, _does in {"train": "Train a network.", "evaluate": "Score a trained network."}.items():
+_NETWORKS = {
+    "train": "Train a network.",
+    "evaluate": "Score a trained network.",
+    "segment": "Find objects in images, with a trained network.",
+}
+for _name, _does in _NETWORKS.items():
     _as_it_is = {"allow_extra_args": True, "ignore_unknown_options": True}
     app.command(_name, short_help=_does, add_help_option=False, context_settings=_as_it_is)(_in_nn)
 

@@ -27,6 +27,7 @@ from kuramoto.nn.data import sudoku  # noqa: E402
 from kuramoto.nn.energies import Recording, Solving, record, watch  # noqa: E402
 from kuramoto.nn.models import build  # noqa: E402
 from kuramoto.nn.pictures import curves, page, runs, solving  # noqa: E402
+from kuramoto.nn.pictures import movie as movies  # noqa: E402
 from kuramoto.nn.pictures.board import RIGHT, WRONG  # noqa: E402
 from kuramoto.nn.tasks import sudoku as task  # noqa: E402
 
@@ -454,22 +455,22 @@ def frames_of_a_solving(steps: int = 3) -> Solving:
 
 def test_curves_grow_with_the_steps() -> None:
     found = frames_of_a_solving()
-    movie = solving._Movie(found, SOLVED, np.zeros((2, 3)), "")
+    movie = solving._Solving(found, SOLVED, np.zeros((2, 3)), "")
     for row in (3, 1):
         movie.frame(row)
-        (line, head), _ = movie.lines[0]
+        (line, head), _ = movie.curves[0]
         assert np.array_equal(
             line.get_xydata(), np.column_stack([range(row + 1), -np.arange(row + 1)])
         )
         assert head.get_xydata().tolist() == [[row, -row]]
         blank = PUZZLE == 0
         right = (found.answers[row] == SOLVED)[blank].sum()
-        assert movie.lines[1][1][row] == right
+        assert movie.curves[1][1][row] == right
         assert f"step {row} of 3" in movie.clock.get_text()
         digits = np.where(blank, found.answers[row], PUZZLE)
         assert [int(text.get_text()) for text in movie.board.texts] == digits.ravel().tolist()
-    unsolved = solving._Movie(found, None, None, "")
-    assert np.allclose(unsolved.lines[1][1], found.probabilities.max(-1).mean((1, 2)))
+    unsolved = solving._Solving(found, None, None, "")
+    assert np.allclose(unsolved.curves[1][1], found.probabilities.max(-1).mean((1, 2)))
 
 
 def test_an_mp4_is_what_ffmpeg_makes_of_the_frames(
@@ -553,7 +554,7 @@ def test_interrupted_is_130_and_leaves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runs, "portray", stop)
-    monkeypatch.setitem(solving._WRITERS, ".gif", stop)
+    monkeypatch.setitem(movies._WRITERS, ".gif", stop)
     for arguments in (["plot", run, *FEW], ["animate", run, "--quiet", "--steps", 2]):
         code, out, err = call(capsys, *arguments, "--out", tmp_path / "a.gif")
         assert (code, out, err) == (130, "", "kuramoto: interrupted\n")

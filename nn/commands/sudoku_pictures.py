@@ -1,16 +1,13 @@
-"""``kuramoto plot`` and ``kuramoto animate`` of training runs."""
+"""``kuramoto plot`` and ``kuramoto animate`` of runs of Sudoku."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kuramoto._check import invalid, whole_number
-from kuramoto._outputs import cannot_write, give_name, require_free, temporary_name
+from kuramoto._outputs import require_free
 from kuramoto.cli import Force, NoBar
 from kuramoto.nn.commands.options import (
     Data,
@@ -21,6 +18,14 @@ from kuramoto.nn.commands.options import (
     device_of,
     interruptible,
     option,
+)
+from kuramoto.nn.commands.outputs import (
+    beside,
+    names_of,
+    picture_formats,
+    require_ending,
+    require_numbers,
+    written,
 )
 
 __all__ = ["animate", "plot"]
@@ -56,12 +61,12 @@ def plot(
     from kuramoto.nn.pictures.runs import Source, caption_of, portrait_of
     from kuramoto.nn.training import Run
 
-    target = out or _beside(runs[0], ".png")
-    _require_ending(target, _picture_formats())
+    target = out or beside(runs[0], ".png")
+    require_ending(target, picture_formats())
     require_free(target, force)
     how = {"steps": steps, "samples": samples, "batch": batch, "seed": seed}
-    _require_numbers(**how, limit=limit)
-    opened, names = [Run(path) for path in runs], _names(runs)
+    require_numbers(**how, limit=limit)
+    opened, names = [Run(path) for path in runs], names_of(runs)
     source = Source(boards, data, limit, device_of(device))
     portraits = []
     with interruptible():
@@ -72,7 +77,7 @@ def plot(
                 typer.echo(f"Left out of {name}: {part}")
         caption = caption_of(portraits, opened, boards)
         figure = figure_portraits(portraits, title=", ".join(names), caption=caption)
-        with _written(target, force) as temporary:
+        with written(target, force) as temporary:
             figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=130)
     typer.echo(f"Wrote {target}")
 
@@ -101,16 +106,17 @@ def animate(
     As in: kuramoto animate run --board "53..7....6..195..." --samples 16. Digits are faint and on
     grey while the network is not sure of them. MP4 needs ffmpeg.
     """
+    from kuramoto.nn.pictures.movie import require_ffmpeg
     from kuramoto.nn.pictures.runs import board_of, network, solve_board
-    from kuramoto.nn.pictures.solving import require_ffmpeg, write_solving
+    from kuramoto.nn.pictures.solving import write_solving
     from kuramoto.nn.training import Run
 
-    target = out or _beside(run, ".gif")
-    _require_ending(target, (".gif", ".mp4"))
+    target = out or beside(run, ".gif")
+    require_ending(target, (".gif", ".mp4"))
     if target.suffix.lower() == ".mp4":
         require_ffmpeg()
     require_free(target, force)
-    _require_numbers(steps=steps, samples=samples, every=every, seed=seed)
+    require_numbers(steps=steps, samples=samples, every=every, seed=seed)
     opened = Run(run)
     puzzle = board_of(opened, board, data)
     with interruptible():
@@ -118,57 +124,7 @@ def animate(
         found = solve_board(model, puzzle, steps=steps, samples=samples, seed=seed)
         others = found.energies if samples > 1 else None
         shown = {"solution": found.solution, "others": others, "every": every}
-        title = f"{_names([run])[0]}: {found.words}"
-        with _written(target, force) as temporary:
+        title = f"{names_of([run])[0]}: {found.words}"
+        with written(target, force) as temporary:
             write_solving(found.solving, temporary, title=title, progress=not quiet, **shown)
     typer.echo(f"Wrote {target}: {found.words}")
-
-
-def _beside(folder: Path, ending: str) -> Path:
-    """Return a name beside a folder, also for ``.``."""
-    whole = folder.resolve()
-    return (folder.parent if folder.name else whole.parent) / (whole.name + ending)
-
-
-def _names(runs: Sequence[Path]) -> list[str]:
-    """Return the runs' folders, with as little of their paths as tells them apart."""
-    parts = [path.resolve().parts for path in runs]
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = [str(Path(*own[-depth:])) for own in parts]
-        if len(set(names)) == len(names):
-            return names
-    raise ValueError("The same run is given twice; give each once.")
-
-
-def _picture_formats() -> tuple[str, ...]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    import kuramoto.plotting  # noqa: F401 - says what to install where matplotlib is missing
-
-    return tuple(f".{name}" for name in FigureCanvasAgg.get_supported_filetypes())
-
-
-def _require_ending(target: Path, known: Sequence[str]) -> None:
-    if target.suffix.lower() not in known:
-        raise invalid("out", f"end in {', '.join(sorted(known))}", repr(str(target)))
-
-
-def _require_numbers(**numbers: int | None) -> None:
-    """Complain before anything is computed."""
-    for name, value in numbers.items():
-        if value is not None:
-            whole_number(name, value, least=0 if name == "seed" else 1)
-
-
-@contextlib.contextmanager
-def _written(target: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary name, which becomes the output's only if all goes well."""
-    temporary = temporary_name(target)
-    temporary = temporary.with_name(temporary.name + target.suffix)
-    try:
-        yield temporary
-        give_name(temporary, target, overwrite)
-    except PermissionError as error:
-        raise cannot_write(target, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
