@@ -174,10 +174,10 @@ def test_batches_of_a_mapped_cache_are_arrays_of_their_own(tmp_path):
 
 @pytest.fixture
 def slides(tmp_path):
-    """Write three slides: squares of the label's gray, none on the third."""
+    """Write ten slides: squares of the label's gray, none on the second."""
     labels = np.zeros((10, 40, 50), np.uint8)
     labels[:, 2:12, 3:13], labels[:, 20:30, 30:40], labels[:, 30:36, 5:11] = 3, 9, 40
-    labels[0] = 0
+    labels[1] = 0
     images = labels + 100
     path = tmp_path / "gray256.npz"
     np.savez(path, images=images, labels=labels)
@@ -211,10 +211,11 @@ def test_test_slides_are_never_trained_on(tmp_path):
     np.savez(tmp_path / "gray256.npz", images=images, labels=labels)
     seen = {
         split: set(objects.read_nuclei(tmp_path, 300, split, crop=4, objects=(1, 1)).images.ravel())
-        for split in ("train", "test", "all")
+        for split in ("train", "validation", "test", "all")
     }
     assert seen["test"] == {4, 9}
-    assert seen["train"] == set(range(11)) - {4, 9}
+    assert seen["validation"] == {0, 10}
+    assert seen["train"] == set(range(11)) - {0, 4, 9, 10}
     assert seen["all"] == set(range(11))
 
 
@@ -223,7 +224,7 @@ def test_bad_nuclei(tmp_path, slides):
         objects.read_nuclei(tmp_path / "none", 3)
     with pytest.raises(ValueError, match="`crop` must be at most 40, but is 41"):
         objects.read_nuclei(slides, 3, crop=41)
-    with pytest.raises(ValueError, match="`split` must be one of train, test, all"):
+    with pytest.raises(ValueError, match="`split` must be one of train, validation, test, all"):
         objects.read_nuclei(slides, 3, "val")
     with pytest.raises(ValueError, match=r"`objects` must occur in crops of this size, but is \(9"):
         objects.read_nuclei(slides, 3, crop=24, objects=(9, 9))

@@ -239,17 +239,14 @@ def _coco(wanted: Wanted) -> Source:
 
 
 def _nuclei(wanted: Wanted) -> Source:
-    """Return random crops; those for validation are other crops of the test's images."""
+    """Return random crops."""
     number = wanted.number or {"train": 20_000, "validation": 100, "test": 320}[wanted.split]
-    first = 10_000 if wanted.split == "validation" else 0
-    split = "train" if wanted.split == "train" else "test"
     return data_of.read_nuclei(
         _place(wanted, "nuclei"),
         number,
-        split,
+        wanted.split,
         crop=wanted.size,
         seed=wanted.seed,
-        first=first,
         objects=(2, 20),
         smallest=20,
     )

@@ -16,8 +16,9 @@ from kuramoto.nn.data.objects.scenes import Scenes
 
 __all__ = ["read_nuclei"]
 
-# Every fifth image is for test.
+# Every fifth image is for test, every tenth for validation, the rest for training.
 _HELD_OUT = 5
+_VALIDATION = 10
 _ROUNDS = 200
 
 
@@ -46,7 +47,8 @@ def read_nuclei(
     n : int
         Number of crops.
     split : str
-        ``"train"``, ``"test"``: every fifth image, never cut for training; or ``"all"``.
+        ``"train"``; ``"test"``: every fifth image; ``"validation"``: every tenth, others than those
+        for test; or ``"all"``. Neither of the two is ever cut for training.
     crop : int
         Pixels along a crop.
     seed, first : int
@@ -107,8 +109,14 @@ def _renumbered(labels: Array, smallest: int) -> Array:
 
 def _rows(count: int, split: str) -> Array:
     """Return which images a split has."""
-    held_out = np.arange(count) % _HELD_OUT == _HELD_OUT - 1
-    kinds = {"train": ~held_out, "test": held_out, "all": held_out | ~held_out}
+    number = np.arange(count)
+    test, validation = number % _HELD_OUT == _HELD_OUT - 1, number % _VALIDATION == 0
+    kinds = {
+        "train": ~test & ~validation,
+        "validation": validation,
+        "test": test,
+        "all": test | ~test,
+    }
     if split not in kinds:
         raise invalid("split", f"be one of {', '.join(kinds)}", repr(split))
     rows = np.flatnonzero(kinds[split])
