@@ -469,6 +469,29 @@ def test_clevr_has_scenes_of_at_most_six_objects(
         scenes("clevr", Wanted("test", 0, 128, data=tmp_path))
 
 
+def test_bad_files_are_left_out_of_scores_if_asked(run: Path, tmp_path: Path) -> None:
+    """PASCAL VOC as published, one of four images cut short."""
+    from sample_images import save, smooth
+
+    root, labels = tmp_path / "VOC2012", np.zeros((40, 40), np.uint8)
+    labels[5:20, 5:20] = 1
+    for number in range(4):
+        save(root / "JPEGImages" / f"{number}.jpg", smooth(40, 40, number), quality=95)
+        for kind in ("Object", "Class"):
+            save(root / f"Segmentation{kind}" / f"{number}.png", labels)
+    names = root / "ImageSets" / "Segmentation" / "val.txt"
+    names.parent.mkdir(parents=True)
+    names.write_text("0\n1\n2\n3\n")
+    cut = root / "JPEGImages" / "2.jpg"
+    cut.write_bytes(cut.read_bytes()[:100])
+    asked = {"source": "voc", "data": root, "batch": 2}
+    with pytest.raises(ValueError, match=r"2\.jpg"):
+        objects.evaluate_run(training.Run(run), **asked)
+    with pytest.warns(UserWarning, match=r"Left out .*2\.jpg"):
+        report = objects.evaluate_run(training.Run(run), skip=True, **asked)
+    assert (report.images, report.left_out) == (3, 1)
+
+
 def test_a_few_of_many_files_are_spread_over_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

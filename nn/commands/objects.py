@@ -42,6 +42,9 @@ KMeansSeed = Annotated[int, option("SEED", "Of K-means [default: 0].")]
 Sweep = Annotated[
     str | None, option("K1,K2,...", "Other numbers of clusters, scored too: 2,4,8 or 2-30.")
 ]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and count it.")
+]
 Size = Annotated[
     int | None,
     option("PIXELS", "Shorter side that the network sees [default: as trained]; 0: as it is."),
@@ -68,6 +71,7 @@ def evaluate(
         int | None, option("P", "Processes that cluster beside this one [default: none].")
     ] = None,
     seed: KMeansSeed = 0,
+    skip_bad: SkipBad = False,
     out: Annotated[Path | None, option("FILE.json", "Write the report there too.")] = None,
     device: Device = "",
     force: Force = False,
@@ -97,6 +101,7 @@ def evaluate(
             clusters=clusters,
             sweep=numbers_of(sweep),
             steps=steps,
+            skip=skip_bad,
             device=device_of(device),
             method=method,
             components=components,
@@ -126,9 +131,7 @@ def segment(
     size: Size = None,
     steps: Steps = None,
     seed: KMeansSeed = 0,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and count it.")
-    ] = False,
+    skip_bad: SkipBad = False,
     device: Device = "",
     force: Force = False,
     quiet: NoBar = False,

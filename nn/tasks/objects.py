@@ -211,6 +211,7 @@ def evaluate_run(
     sweep: Sequence[int] = (),
     steps: int | None = None,
     patch_size: int | None = None,
+    skip: bool = False,
     device: str = "cpu",
     **how: Any,
 ) -> Report:
@@ -236,6 +237,8 @@ def evaluate_run(
         T; default: as trained.
     patch_size
         Of up-tiling; default: the model's.
+    skip
+        Leave out files that cannot be read, and count them.
     device
         ``"cpu"`` or ``"cuda"``.
     **how
@@ -257,6 +260,7 @@ def evaluate_run(
     name = source or ("voc" if options.source == "imagenet" else options.source)
     if name != options.source:
         options = dataclasses.replace(options, source=name, clusters=0)
+    options = dataclasses.replace(options, skip=options.skip or skip)
     if not kind_of(name).labelled:
         remedy = "name a source whose objects are known"
         raise invalid("source", "have labels to be scored against", f"{name}, without any", remedy)

@@ -258,9 +258,10 @@ def _folder(channels: int, wanted: Wanted) -> Source:
     framing = Framing(crop=1.0, size=wanted.size, channels=channels)
     read = data_of.read_folder(place, framing, skip=wanted.skip, draft=True)
     found = _kept(read, f"images_{place.name}")
-    held = min(max(len(found) // 10, 1), 1000)
-    if len(found) < 2:
-        raise invalid("data", "hold two images or more", f"{str(place)!r}, which holds one")
+    # An image alone has no other to be told from.
+    held = min(max(len(found) // 10, 2), 1000)
+    if len(found) < 4:
+        raise invalid("data", "hold four images or more", f"{str(place)!r}, with {len(found)}")
     cut = len(found) - held
     return some(found, np.arange(cut) if wanted.split == "train" else np.arange(cut, len(found)))
 
