@@ -93,16 +93,18 @@ def _report(file: Path, model: Any, boards: Any, **how: Any) -> None:
 
 def table(out: Path) -> str:
     """Return boards right in %, of every network: ID and OOD, by steps, single and voted."""
-    lines = [f"{'network':24} {'boards':14} {'n':>6} {'T':>4} {'K':>4}  single  last   sum  major."]
+    ways = ("single", "last", "sum", "majority", "confidence")
+    head = f"{'network':24} {'boards':14} {'n':>6} {'T':>4} {'K':>4}  "
+    lines = [head + " ".join(f"{way[:6]:>6}" for way in ways)]
     for file in sorted(out.glob("*/*.json")):
         report = json.loads(file.read_text())
         if "table" not in report:
             continue
         for row in report["table"]:
             if row["givens"] is None:
-                ways = [row.get(way) for way in ("single", "last", "sum", "majority")]
-                shown = ways if report["settings"]["samples"] > 1 else ways[:1]
-                numbers = " ".join(f"{100 * way:6.2f}" for way in shown if way is not None)
+                shown = [way for way in ways if way in row]
+                shown = shown if report["settings"]["samples"] > 1 else shown[:1]
+                numbers = " ".join(f"{100 * row[way]:6.2f}" for way in shown)
                 where, samples = file.stem.split("_")[0], report["settings"]["samples"]
                 head = f"{file.parent.name:24} {where:14} {row['boards']:6} {row['steps']:4}"
                 lines.append(f"{head} {samples:4}  {numbers}")

@@ -80,6 +80,8 @@ class Samples(NamedTuple):
         Energies of the last states.
     total : tensor of float32, shape (n, S, K)
         Sums of the energies of all states up to there.
+    confidence : tensor of float32, shape (n, S, K)
+        Mean over the squares of the log-probability of the answer's digit.
     steps : tensor of int64, shape (n,)
         Steps taken: fewer than asked for where a board settled.
     """
@@ -87,6 +89,7 @@ class Samples(NamedTuple):
     answers: Tensor
     last: Tensor
     total: Tensor
+    confidence: Tensor
     steps: Tensor
 
 
@@ -270,7 +273,8 @@ class _Tally:
     def __init__(self, boards: Tensor, k: int) -> None:
         n = len(boards)
         self.answers = boards.new_zeros((n, k, *boards.shape[1:]), dtype=torch.uint8)
-        self.last, self.total = (torch.zeros(n, k, device=boards.device) for _ in range(2))
+        zeros = (torch.zeros(n, k, device=boards.device) for _ in range(3))
+        self.last, self.total, self.confidence = zeros
         self.steps = torch.zeros(n, dtype=torch.int64)
         self.running = torch.ones(n, dtype=torch.bool, device=boards.device)
         self.noted: list[tuple[Tensor, ...]] = []
@@ -286,6 +290,8 @@ class _Tally:
         self.total[self.running] += total.unflatten(0, shape)
         said = (logits.argmax(-1) + 1).to(torch.uint8)
         self.answers[self.running] = said.unflatten(0, shape)
+        sure = logits.log_softmax(-1).amax(-1).flatten(1).mean(1)
+        self.confidence[self.running] = sure.unflatten(0, shape)
         self.steps[self.running.cpu()] = step
 
     def keep(self, going: Tensor) -> None:
@@ -294,16 +300,16 @@ class _Tally:
 
     def note(self) -> None:
         """Note how things stand."""
-        now = (self.answers, self.last, self.total)
+        now = (self.answers, self.last, self.total, self.confidence)
         self.noted.append(tuple(part.to("cpu", copy=True) for part in now))
 
     def result(self) -> Samples:
         """Return all that was noted."""
-        answers, last, total = (torch.stack(part, 1) for part in zip(*self.noted, strict=True))
-        return Samples(answers, last, total, self.steps)
+        parts = (torch.stack(part, 1) for part in zip(*self.noted, strict=True))
+        return Samples(*parts, self.steps)
 
 
 def _joined(parts: list[Samples]) -> Samples:
     """Join samples of the same boards."""
-    answers, last, total, steps = zip(*parts, strict=True)
-    return Samples(torch.cat(answers, 2), torch.cat(last, 2), torch.cat(total, 2), steps[0])
+    *by_sample, steps = zip(*parts, strict=True)
+    return Samples(*(torch.cat(part, 2) for part in by_sample), steps[0])

@@ -1,9 +1,10 @@
-"""Energy voting: of K runs from different random states, believe the one of lowest energy.
+"""Voting: of K runs from different random states, believe the one of lowest energy.
 
 An oscillator network that starts from random states gives K answers to one question. Where it was
 trained to be right at low energy, the sample of lowest energy is right more often than any single
-one (Miyato et al. 2025, section 4.2, figure 7). Boards and samples are computed together, in chunks
-that fit into memory; nothing grows with the number of steps.
+one (Miyato et al. 2025, section 4.2, figure 7). Other votes stand beside it: where training did not
+make energy tell right from wrong, the sample that is surest of its digits may. Boards and samples
+are computed together, in chunks that fit into memory; nothing grows with the number of steps.
 
 Sample k of a board starts from a state that follows from the seed, the board and k alone: it is the
 same whatever else is voted on, in whatever order and in chunks of whatever size. So one pass,
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 Tensor = Any
-WAYS = ("last", "sum", "majority")
+WAYS = ("last", "sum", "majority", "confidence")
 
 
 class Verdict(NamedTuple):
@@ -46,7 +47,7 @@ class Verdict(NamedTuple):
     prediction : tensor of uint8, shape (n, side, side)
         Answers: digits 1 ... side.
     energies : tensor of float32, shape (n, K)
-        Of every sample: what the vote went by (for "majority" the last).
+        Of every sample: the sums for "sum", else the last.
     steps : tensor of int64, shape (n,)
         Steps taken: fewer than asked for where a board settled.
     samples : tensor of uint8, shape (n, K, side, side), or None
@@ -86,7 +87,8 @@ def vote(
     how
         ``"last"``: lowest energy at the last step; ``"sum"``: lowest sum of the energies of all
         steps; ``"majority"``: for every square the digit that most samples say (the lowest of
-        equals), for comparison.
+        equals); ``"confidence"``: highest mean log-probability of its own digits. The last two ask
+        no energy: for comparison.
     seed
         Decides the initial states.
     batch
@@ -142,8 +144,8 @@ def elect(found: Samples, how: str) -> Tensor:
         classes = torch.arange(1, found.answers.shape[-1] + 1, dtype=torch.uint8)
         votes = (found.answers[..., None] == classes).sum(2)
         return (votes.argmax(-1) + 1).to(torch.uint8)
-    energies = found.total if how == "sum" else found.last
-    best = energies.nan_to_num(nan=torch.inf).argmin(2)  # argmin would elect NaN
+    costs = {"sum": found.total, "last": found.last, "confidence": -found.confidence}
+    best = costs[how].nan_to_num(nan=torch.inf).argmin(2)  # argmin would elect NaN
     index = best[:, :, None, None, None].expand(-1, -1, 1, *found.answers.shape[3:])
     return found.answers.gather(2, index)[:, :, 0]
 

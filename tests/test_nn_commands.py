@@ -329,7 +329,7 @@ def test_another_vote_is_the_same_question(
     assert (code, report["table"]) == (0, answered[0]["table"])
     last = [row for row in report["table"] if row["givens"] is None][-1]
     assert (last["steps"], report["accuracy"]) == (12, last["majority"])
-    assert "boards right, %   single     last      sum majority" in text
+    assert "boards right, %      single        last         sum    majority  confidence" in text
 
 
 def test_files_that_are_no_partial_report_are_left_alone(

@@ -23,7 +23,7 @@ from kuramoto.nn import (  # noqa: E402
 from kuramoto.nn.data import sudoku as boards_of  # noqa: E402
 from kuramoto.nn.tasks import sudoku  # noqa: E402
 from kuramoto.nn.tasks.sudoku_evaluation import evaluate, grids  # noqa: E402
-from kuramoto.nn.voting import Settled, vote  # noqa: E402
+from kuramoto.nn.voting import WAYS, Settled, vote  # noqa: E402
 
 TINY = {"name": "akorn", "side": 4, "channels": 16, "heads": 2, "steps": 3}
 
@@ -196,7 +196,7 @@ def test_the_report_has_all_votes_side_by_side(boards: boards_of.Boards) -> None
     report = evaluate(model, some, vote="sum", steps=3, at=[2], **asked)
     rows = {(row["steps"], row["givens"]): row for row in report.table}
     assert [key for key in rows if key[1] is None] == [(2, None), (3, None)]
-    for how in ("last", "sum", "majority"):
+    for how in WAYS:
         alone = evaluate(model, some, vote=how, **asked)
         assert alone.accuracy == rows[3, None][how]
         for givens, (n, right) in alone.levels.items():
@@ -266,7 +266,9 @@ def test_baselines_have_nothing_to_vote_by(boards: boards_of.Boards) -> None:
         evaluate(Oracle(boards, []), boards, samples=3, vote="sum")
     with pytest.raises(ValueError, match=r"`at` must be left out for Oracle, but is .*at the end"):
         evaluate(Oracle(boards, []), boards, at=[1, 3])
-    with pytest.raises(ValueError, match="`vote` must be last, sum, majority, but is None"):
+    with pytest.raises(
+        ValueError, match="`vote` must be last, sum, majority, confidence, but is None"
+    ):
         evaluate(Oracle(boards, []), boards, samples=3)
 
 

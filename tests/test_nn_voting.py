@@ -73,6 +73,30 @@ def test_who_is_elected(how: str, elected: int) -> None:
     assert verdict.steps.tolist() == [2, 2]
 
 
+def test_the_surest_sample_is_elected() -> None:
+    """Whatever energy says, and by the mean over squares, not by the surest square."""
+
+    class Sure(Scripted):
+        def predict(self, x: Any) -> Any:
+            logits = super().predict(x)
+            sample = x[:, 0, 0, 0].long()
+            logits[sample == 0] *= 0.1  # a little sure everywhere
+            logits[sample == 1, 0, 0] *= 10  # very sure of one square, not of the others
+            logits[sample == 1, 1] *= 0.01
+            return logits
+
+    model = Sure([[-9.0], [-8.0], [0.0]], [1, 2, 1])
+    found = next(iter(survey(model, BOARDS, samples=3)))
+    states = torch.tensor([[0, 1], [1, 1], [2, 1]])[:, :, None, None].double()
+    logs = model.predict(states).log_softmax(-1).amax(-1).mean((1, 2))
+    torch.testing.assert_close(found.confidence, logs.expand(2, 1, 3))
+    assert int(logs.argmax()) == 2
+    verdict = vote(model, BOARDS, samples=3, how="confidence", keep_samples=True)
+    assert torch.equal(verdict.prediction, verdict.samples[:, 2])
+    assert torch.equal(verdict.prediction, elect(found, "confidence")[:, 0])
+    assert verdict.energies.tolist() == [[-9.0, -8.0, 0.0]] * 2
+
+
 def test_equals_of_a_majority_give_the_lower_digit() -> None:
     verdict = vote(Scripted([[0.0]] * 4, [2, 1, 2, 1]), BOARDS, samples=4, how="majority")
     assert (verdict.prediction == 1).all()
@@ -136,7 +160,7 @@ def digits() -> Any:
     return torch.from_numpy(boards.puzzles.astype(np.int64)).unflatten(1, (4, 4))
 
 
-@pytest.mark.parametrize("how", ["last", "sum", "majority"])
+@pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("batch", [2, 5, 25, 1000])
 def test_chunks_change_nothing(net: Any, digits: Any, how: str, batch: int) -> None:
     asked = {"samples": 10, "how": how, "keep_samples": True}

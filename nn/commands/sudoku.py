@@ -29,7 +29,7 @@ def evaluate(
     ] = None,
     samples: Annotated[int, option("K", "Samples of every board [default: 1].")] = 1,
     vote: Annotated[
-        str | None, option("HOW", "last, sum or majority [default: sum if K > 1].")
+        str | None, option("HOW", "last, sum, majority or confidence [default: sum if K > 1].")
     ] = None,
     boards: Annotated[
         Path | None, option("FILE", "Boards with solutions [default: the held-out ones].")

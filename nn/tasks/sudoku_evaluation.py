@@ -158,6 +158,7 @@ class _Counted:
             "samples": self.samples,
             "seed": self.seed,
             "settled": settled,
+            "ways": list(self.ways),
         }
 
     def go_on(self, partial: Partial | None, batch: int | None, progress: bool) -> None:
@@ -275,7 +276,7 @@ def _answers(
         said = (model(part, steps=steps, generator=generator).argmax(-1) + 1).to(torch.uint8).cpu()
         taken = torch.full((len(part),), steps or getattr(model.config, "steps", 1))
         nothing = torch.zeros(len(part), 1, 1)
-        yield Samples(said[:, None, None], nothing, nothing, taken)
+        yield Samples(said[:, None, None], nothing, nothing, nothing, taken)
 
 
 def _bytes_of(model: Any) -> Iterator[bytes]:

@@ -81,9 +81,9 @@ class Report:
         ways = ways[:1] if alone else ways
         if alone and len(rows) == 1:
             return []
-        head = "boards right, %" + "".join(f"{way:>9}" for way in ways)
+        head = "boards right, %" + "".join(f"{way:>12}" for way in ways)
         body = (
-            f"  {row['steps']:7d} steps" + "".join(f"{100 * row[way]:9.2f}" for way in ways)
+            f"  {row['steps']:7d} steps" + "".join(f"{100 * row[way]:12.2f}" for way in ways)
             for row in rows
         )
         return [head, *body]
