@@ -207,6 +207,12 @@ def test_a_run_may_be_given_more_steps(whole: Path, tmp_path: Path) -> None:
     same(found["state_dict"], expected["state_dict"])
 
 
+def test_signals_are_given_back(tmp_path: Path) -> None:
+    heard = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    fit(Plain(), dataclasses.replace(QUICK, steps=3), tmp_path / "run")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == heard
+
+
 def test_time_runs_out(tmp_path: Path) -> None:
     settings = dataclasses.replace(QUICK, steps=10**6, minutes=0.005, checkpoint_every=0)
     outcome = fit(Plain(), settings, tmp_path / "run")

@@ -164,12 +164,6 @@ class Keeper(Checkpoint):
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.handlers[number] = signal.signal(number, ask)
 
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
-        self.handlers.clear()
-
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""

@@ -8,6 +8,8 @@ import logging
 import os
 import platform
 import shutil
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,7 +168,8 @@ def fit(
         keeper = Keeper(folder, settings, metrics, about)
         trainer = _trainer(folder, settings, kind, [metrics, keeper])
         # Files are safetensors: `weights_only` keeps Lightning from warning about pickles.
-        trainer.fit(trainee, ckpt_path=start, weights_only=True)
+        with _signals_given_back():
+            trainer.fit(trainee, ckpt_path=start, weights_only=True)
     finished = trainer.global_step >= settings.steps
     return Outcome(trainer.global_step, finished, keeper.asked_to_stop, metrics.row)
 
@@ -276,6 +279,19 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+@contextmanager
+def _signals_given_back() -> Iterator[None]:
+    """Leave Ctrl-C and SIGTERM as they were: Lightning keeps the latter for itself."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                if handler is not None:  # None: one that Python has not set
+                    signal.signal(number, handler)
 
 
 @contextmanager
