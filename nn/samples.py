@@ -305,11 +305,12 @@ class _Tally:
 
     def result(self) -> Samples:
         """Return all that was noted."""
-        parts = (torch.stack(part, 1) for part in zip(*self.noted, strict=True))
-        return Samples(*parts, self.steps)
+        return Samples._make(
+            [*(torch.stack(part, 1) for part in zip(*self.noted, strict=True)), self.steps]
+        )
 
 
 def _joined(parts: list[Samples]) -> Samples:
     """Join samples of the same boards."""
     *by_sample, steps = zip(*parts, strict=True)
-    return Samples(*(torch.cat(part, 2) for part in by_sample), steps[0])
+    return Samples._make([*(torch.cat(part, 2) for part in by_sample), steps[0]])
