@@ -12,6 +12,7 @@ from typing import Any
 from kuramoto._check import nearest
 
 TASKS = {
+    "classification": "kuramoto.nn.tasks.classification",
     "objects": "kuramoto.nn.tasks.objects",
     "sudoku": "kuramoto.nn.tasks.sudoku",
 }

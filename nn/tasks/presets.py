@@ -69,7 +69,8 @@ def changed_model(
 ) -> dict[str, Any]:
     """Return a model's name and values with some changed.
 
-    Another model drops the values that it does not know.
+    Another model drops the values that it does not know, or that are of another type there: one
+    number for each block, or one for all.
 
     Raises
     ------
@@ -87,10 +88,22 @@ def changed_model(
         must = f"be one of {', '.join(sorted(known))}"
         raise invalid("model.name", must, repr(name), nearest(name, known))
     config, own = known[name].types[0], known[name].preset
-    fields = {field.name for field in dataclasses.fields(config)}
-    kept = {key: value for key, value in model.items() if key in fields}
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
+    kept = {key: value for key, value in model.items() if _fits(value, usual.get(key, _UNKNOWN))}
+    blocks = {len(value) for value in own.values() if isinstance(value, tuple)}
+    if blocks:  # a model that says what its blocks are has as many as it has
+        kept = {k: v for k, v in kept.items() if not isinstance(v, tuple) or len(v) in blocks}
     inner = {key: value for key, value in changes.items() if key != "name"}
     return {"name": name, **dataclasses.asdict(changed(config(**{**kept, **own}), inner))}
+
+
+_UNKNOWN = object()
+
+
+def _fits(value: Any, usual: Any) -> bool:
+    """Say whether a value can stand where the usual one does."""
+    several = isinstance(value, list | tuple) == isinstance(usual, list | tuple)
+    return usual is not _UNKNOWN and (usual is None or several)
 
 
 def full(task: str, model: Mapping[str, Any]) -> dict[str, Any]:

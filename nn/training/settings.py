@@ -162,6 +162,8 @@ def changed(values: _Values, changes: Mapping[str, Any]) -> _Values:
     --------
     >>> changed(Settings(), {"clip": "0.5", "schedule": "cosine"}).clip
     0.5
+
+    Several values of one setting are written with commas: ``model.channels=64,128,256``.
     """
     kinds = typing.get_type_hints(type(values))
     for name in changes:
@@ -180,6 +182,9 @@ def _read(name: str, value: Any, kind: Any) -> Any:
     """Read a text as a value of a type; other values, and types of other sorts, pass."""
     if not isinstance(value, str):
         return value
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)[0]
+        return tuple(_read(name, part.strip(), inner) for part in value.split(","))
     kinds = set(typing.get_args(kind)) or {kind}
     if type(None) in kinds and value.lower() in ("none", "null"):
         return None
