@@ -35,7 +35,8 @@ if importlib.util.find_spec("jax"):  # a bonus, tested where somebody has it
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Networks are tested in one thread: small ones only wait for more of them."""
     torch = sys.modules.get("torch")
-    if torch is None or not request.module.__name__.startswith("test_nn_"):
+    name = request.module.__name__.rpartition(".")[2]
+    if torch is None or not name.startswith("test_nn_"):
         yield
         return
     before = torch.get_num_threads()

@@ -65,3 +65,7 @@ def test_a_vector_of_length_zero():
     assert torch.equal(new.detach(), torch.zeros(2, 2))
     assert bool(torch.isfinite(x.grad).all())
     assert bool(torch.isfinite(size.grad))
+
+
+def test_networks_are_tested_in_one_thread():
+    assert torch.get_num_threads() == 1
