@@ -205,7 +205,7 @@ def test_scenes_keep_their_shape() -> None:
 def test_several_networks_are_drawn_on_the_same_scenes() -> None:
     other = portrait("c", Scenes(tetrominoes(2, 9).images, tetrominoes(2, 9).labels))
     page = objects.figure_objects([portrait("a"), portrait("b"), other])
-    assert titles(page) == ["image", "objects", "a", "a, PCA", "b", "b, PCA"]
+    assert titles(page) == ["image", "objects", "a", "PCA 1-3", "b", "PCA 1-3"]
 
 
 # --- from folders -------------------------------------------------------------------------------
@@ -520,3 +520,9 @@ def test_bad_input_is_one_line_and_code_2(
     assert words in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_long_names_are_broken_at_their_underscores() -> None:
+    assert objects._folded("run") == "run"
+    assert objects._folded("tetrominoes_akorn_conv_seed_0") == "tetrominoes_akorn_\nconv_seed_0"
+    assert objects._folded("a" * 40) == "a" * 40

@@ -212,6 +212,7 @@ def draw_clusters(
         ax.text(0.5, -0.02, scores_in_words(truth, clusters), **_BELOW, transform=ax.transAxes)
 
 
+_LETTERS = 18  # over a picture
 _BELOW = {"ha": "center", "va": "top", "fontsize": 7, "color": "0.3"}
 
 
@@ -261,13 +262,22 @@ def _columns_of(portrait: ObjectPortrait, alone: bool) -> Iterator[Column]:
         masks = None if truth is None else truth[row]
         draw_clusters(ax, scenes.images[row], labels[row], masks)
 
-    yield ("clusters" if alone else f"{portrait.name}"), draw
+    yield ("clusters" if alone else _folded(portrait.name)), draw
     maps = {1: component_colors(features, 1)} | (
         {4: component_colors(features, 4)} if alone and features.shape[1] >= 6 else {}
     )
     for first, colors in maps.items():
-        head = f"PCA {first}-{first + 2}" if alone else f"{portrait.name}, PCA"
-        yield head, partial(_draw_maps, colors)
+        yield f"PCA {first}-{first + 2}", partial(_draw_maps, colors)
+
+
+def _folded(name: str) -> str:
+    """Break a long name into lines that fit over a picture, where it has an underscore."""
+    lines = [""]
+    for part in name.replace("_", "_ ").split(" "):
+        if lines[-1] and len(lines[-1] + part) > _LETTERS:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _draw_maps(colors: np.ndarray, ax: Any, row: int) -> None:
