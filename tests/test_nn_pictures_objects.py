@@ -14,6 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
+pytest.importorskip("kornia")
 pytest.importorskip("lightning")
 pytest.importorskip("safetensors")
 
