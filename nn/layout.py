@@ -88,6 +88,11 @@ def channels_last(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
+def pixels(images: Tensor) -> Tensor:
+    """Return uint8 images (B, H, W, C) as float32 features [B, C, H, W] in 0 ... 1."""
+    return images.permute(0, 3, 1, 2).to(torch.float32) / 255
+
+
 def by_component(tensor: Tensor, dimensions: int, axis: int) -> Tensor:
     """Return a tensor with the channels along an axis in the order components first.
 

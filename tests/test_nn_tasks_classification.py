@@ -116,6 +116,20 @@ def test_a_network_begins_from_what_simclr_learned(tmp_path: Path) -> None:
         made(start_from=str(tmp_path / "code"), **{"model.channels": "8,8"}).model()
 
 
+def test_held_out_images_are_scored_by_one_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others do not validate: who waited for their codes would wait for ever."""
+    recipe = made(objective="simclr", **{"model.outputs": "16"})
+    model = recipe.model().eval().requires_grad_(False)
+
+    def ask(*_: object) -> None:
+        raise AssertionError("asked the other processes")
+
+    monkeypatch.setattr("kuramoto.nn.simclr._everybody", ask)
+    assert np.isfinite(recipe.validate(model)["held_out_loss"])
+    with pytest.raises(AssertionError, match="asked the other processes"):
+        recipe.loss(model, tensors(recipe.batch(0, 10, 0)))
+
+
 def test_a_recipe_is_made_again_from_what_it_says() -> None:
     recipe = made(augment="crop", noise="0.1")
     about = json.loads(json.dumps(recipe.about()))

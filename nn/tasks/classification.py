@@ -9,7 +9,6 @@ images are only ever scored.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from kuramoto._check import invalid, nearest, real_number, whole_number
 from kuramoto.nn import models
-from kuramoto.nn.seeds import derived_seed
+from kuramoto.nn.seeds import derived_seed, epoch_order
 from kuramoto.nn.tasks.classification_sources import SOURCES, images_of
 from kuramoto.nn.tasks.presets import (
     Preset,
@@ -214,7 +213,7 @@ class Classification:
         n = len(self.train)
         if n < size:
             raise invalid("batch", "be at most the number of images", f"{size}, of {n} images")
-        rows = _order(n, seed, step // (n // size))[step % (n // size) * size :][:size]
+        rows = epoch_order(n, seed, step // (n // size))[step % (n // size) * size :][:size]
         found = self.train.take(np.sort(rows))
         return (found.images, found.labels, *self._drawn(size, derived_seed(seed, "views", step)))
 
@@ -233,15 +232,15 @@ class Classification:
         import torch
         from torch.nn.functional import cross_entropy
 
+        from kuramoto.nn import layout
         from kuramoto.nn.augmentation import Views, apply
         from kuramoto.nn.augmix import Mixture, mix
-        from kuramoto.nn.simclr import nt_xent
+        from kuramoto.nn.tasks import contrast
 
         images, labels, *drawn = batch
-        pixels, count = _pixels(images), len(Views._fields)
         if self.options.objective == "simclr":
-            first, second = model(torch.cat(apply(pixels, Views(*drawn)))).chunk(2)
-            return nt_xent(first, second, self.options.temperature, gather=True)
+            return contrast.loss(model, images, drawn, self.options.temperature, gather=True)
+        pixels, count = layout.pixels(images), len(Views._fields)
         if drawn:
             pixels = apply(pixels, Views(*drawn[:count]))[0]
         if drawn[count:]:
@@ -253,33 +252,13 @@ class Classification:
     def validate(self, model: Any) -> dict[str, float]:
         """Score held-out images: loss, accuracy and calibration; of SimCLR the loss alone."""
         if self.options.objective == "simclr":
-            return {"held_out_loss": self._held_out_code(model)}
-        found = _scored(model, self.held_out)
-        return {"held_out_loss": found.nll, "accuracy": found.accuracy, "ece": found.ece}
+            from kuramoto.nn.tasks import contrast
 
-    def _held_out_code(self, model: Any) -> float:
-        import torch
-
-        device, n, total = next(model.parameters()).device, len(self.held_out), 0.0
-        for part, rows in enumerate(np.array_split(np.arange(n), -(-n // 100))):
-            images = self.held_out.take(rows).images
-            views = self.options.views.draw(len(rows), derived_seed(0, "validate", part))
-            arrays = (
-                torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (images, *views)
-            )
-            shown, *drawn = arrays
-            total += len(rows) * float(self.loss(model, (shown, None, *drawn)))
-        return total / n
-
-
-def _pixels(images: Any) -> Any:
-    """Return uint8 images (B, H, W, 3) as float32 [B, 3, H, W] in 0 ... 1."""
-    return images.permute(0, 3, 1, 2).float() / 255
-
-
-@functools.lru_cache(maxsize=4)
-def _order(n: int, seed: int, epoch: int) -> Array:
-    return np.random.default_rng(derived_seed(seed, "order", epoch)).permutation(n)
+            views, temperature = self.options.views, self.options.temperature
+            found = contrast.held_out_loss(model, self.held_out, views, temperature)
+            return {"held_out_loss": found}
+        scored = _scored(model, self.held_out)
+        return {"held_out_loss": scored.nll, "accuracy": scored.accuracy, "ece": scored.ece}
 
 
 def _begin_from(model: Any, path: Path) -> None:
@@ -297,6 +276,7 @@ def _scored(model: Any, images: LabelledImages, *, batch: int = 100, **how: Any)
     """Return accuracy and calibration of a model in evaluation mode."""
     import torch
 
+    from kuramoto.nn import layout
     from kuramoto.nn.calibration import calibration
 
     device = next(model.parameters()).device
@@ -304,7 +284,9 @@ def _scored(model: Any, images: LabelledImages, *, batch: int = 100, **how: Any)
     with torch.no_grad():
         for first in range(0, len(images), batch):
             shown = np.ascontiguousarray(images.images[first : first + batch])
-            said.append(model(_pixels(torch.from_numpy(shown).to(device)), **how).float().cpu())
+            said.append(
+                model(layout.pixels(torch.from_numpy(shown).to(device)), **how).float().cpu()
+            )
     return calibration(torch.cat(said).numpy(), images.labels, logits=True)
 
 

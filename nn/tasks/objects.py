@@ -23,8 +23,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kuramoto._check import invalid, whole_number
 from kuramoto.nn import models
 from kuramoto.nn.seeds import derived_seed
@@ -107,41 +105,23 @@ class Objects:
 
     def loss(self, model: Any, batch: tuple[Any, ...]) -> Any:
         """Return how badly two views of each image find each other."""
-        return self._loss(model, batch, gather=True)
-
-    def _loss(self, model: Any, batch: tuple[Any, ...], *, gather: bool) -> Any:
-        import torch
-
-        from kuramoto.nn.augmentation import Views, apply
-        from kuramoto.nn.simclr import nt_xent
+        from kuramoto.nn.tasks import contrast
 
         images, *views = batch
-        pixels = images.permute(0, 3, 1, 2).to(torch.float32) / 255
-        first, second = model(torch.cat(apply(pixels, Views(*views)))).chunk(2)
-        return nt_xent(first, second, self.options.temperature, gather=gather)
+        return contrast.loss(model, images, views, self.options.temperature, gather=True)
 
     def validate(self, model: Any) -> dict[str, float]:
         """Score held-out scenes: the loss in batches of about 100, FG-ARI and MBO."""
+        from kuramoto.nn.tasks import contrast
         from kuramoto.nn.tasks.objects_evaluation import evaluate
 
-        device = next(model.parameters()).device
-        scored = {"held_out_loss": self._held_out_loss(model, device)}
+        device, options = next(model.parameters()).device, self.options
+        found = contrast.held_out_loss(model, self.held_out, options.views, options.temperature)
+        scored = {"held_out_loss": found}
         if len(self.scores) == 1:
             return scored
-        report = evaluate(model.features, self.held_out, self.options.clusters, device=device)
+        report = evaluate(model.features, self.held_out, options.clusters, device=device)
         return scored | {"fg_ari": report.fg_ari, "mbo_i": report.mbo_i}
-
-    def _held_out_loss(self, model: Any, device: Any) -> float:
-        import torch
-
-        n, total = len(self.held_out), 0.0
-        for part, rows in enumerate(np.array_split(np.arange(n), -(-n // 100))):
-            images = self.held_out.take(rows).images
-            views = self.options.views.draw(len(images), derived_seed(0, "validate", part))
-            arrays = (torch.from_numpy(np.ascontiguousarray(a)) for a in (images, *views))
-            batch = tuple(array.to(device) for array in arrays)
-            total += len(rows) * float(self._loss(model, batch, gather=False).detach())
-        return total / n
 
 
 def prepare(

@@ -18,7 +18,7 @@ import torch
 from kuramoto._backend import Array, to_numpy
 from kuramoto._check import invalid, whole_number, wrong_type
 from kuramoto._outputs import require_free
-from kuramoto.nn import clustering
+from kuramoto.nn import clustering, layout
 from kuramoto.nn.data.objects import NoScenes, Scenes
 from kuramoto.nn.metrics import average
 from kuramoto.nn.tasks.objects_report import Report
@@ -186,8 +186,7 @@ def as_source(scenes: Source | tuple[Array, ...]) -> Source:
 
 def _features(how: How, extract: Callable[[Any], Any], images: Array, device: Any) -> np.ndarray:
     """Return features (B, C, h, w) of images uint8 (B, H, W, C)."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    pixels = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
+    pixels = layout.pixels(torch.from_numpy(np.ascontiguousarray(images)).to(device))
     if how.up_tile == 1:
         return to_numpy(extract(pixels))
     look = {"interpolation": how.interpolation}

@@ -8,7 +8,6 @@ The settings of the paper (Miyato et al. 2025, section 4.2 and appendix C.2) and
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import os
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ import numpy as np
 
 from kuramoto._check import invalid, whole_number
 from kuramoto.nn import models
-from kuramoto.nn.seeds import derived_seed
+from kuramoto.nn.seeds import derived_seed, epoch_order
 from kuramoto.nn.tasks.presets import Preset, changed_model, chosen, full, require_task, wishes
 from kuramoto.nn.training import Settings, changed
 
@@ -172,7 +171,7 @@ class Sudoku:
         if not steps:
             found = f"{size}, of {len(self.boards.puzzles)} boards"
             raise invalid("batch", "be at most the number of boards", found)
-        rows = _order(len(self.boards.puzzles), seed, step // steps)
+        rows = epoch_order(len(self.boards.puzzles), seed, step // steps)
         boards = self.boards.select(rows[step % steps * size :][:size])
         how = self.options.augment
         if how != "none":
@@ -219,13 +218,6 @@ class Sudoku:
             loss += float(flat.detach())
         cells = n * self.side**2
         return dict(zip(self.scores, (loss / cells, squares / cells, right / n), strict=True))
-
-
-@functools.lru_cache(maxsize=4)
-def _order(n: int, seed: int, epoch: int) -> Array:
-    from kuramoto.nn.data.sudoku.tensors import epoch_order
-
-    return epoch_order(n, seed, epoch)
 
 
 def load(data: Path | None, options: Options) -> tuple[Boards, Boards]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from kuramoto._backend import Array
 from kuramoto._check import invalid, whole_number
 from kuramoto.nn.data.objects.scenes import NoScenes, Scenes, Source
-from kuramoto.nn.seeds import derived_seed
+from kuramoto.nn.seeds import epoch_order
 
 __all__ = ["Batches", "batch"]
 
@@ -46,7 +45,7 @@ def batch(source: Source, step: int, size: int, seed: int) -> Scenes:
     steps = len(source) // size
     if not steps:
         raise invalid("size", "be at most the number of images", f"{size}, of {len(source)} images")
-    order = _order(len(source), whole_number("seed", seed), step // steps)
+    order = epoch_order(len(source), whole_number("seed", seed), step // steps)
     first, tried, found = step % steps * size, 0, None
     while found is None or len(found) < size:
         missing = size - (0 if found is None else len(found))
@@ -70,11 +69,6 @@ def _joined(one: Scenes | None, other: Scenes | None) -> Scenes | None:
         return other if one is None else one
     pairs = zip(*((s.images, s.labels, s.classes) for s in (one, other)), strict=True)
     return Scenes(*(None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs))
-
-
-@functools.lru_cache(maxsize=4)
-def _order(n: int, seed: int, epoch: int) -> Array:
-    return np.random.default_rng(derived_seed(seed, "order", epoch)).permutation(n)
 
 
 class Batches:

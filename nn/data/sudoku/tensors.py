@@ -13,9 +13,9 @@ from kuramoto._backend import Array
 from kuramoto._check import invalid, whole_number, wrong_type
 from kuramoto.nn.data.sudoku.boards import Boards, Box, box_shape
 from kuramoto.nn.data.sudoku.symmetries import draws_needed, from_draws
-from kuramoto.nn.seeds import derived_seed
+from kuramoto.nn.seeds import derived_seed, epoch_order
 
-__all__ = ["BoardDataset", "EpochSampler", "as_tensors", "epoch_order", "loader", "require_digits"]
+__all__ = ["BoardDataset", "EpochSampler", "as_tensors", "loader", "require_digits"]
 
 
 def require_digits(digits: Any, side: int) -> None:
@@ -39,11 +39,6 @@ def require_digits(digits: Any, side: int) -> None:
     low, high = (int(end) for end in digits.aminmax())
     if low < 0 or high > side:
         raise invalid("digits", f"lie in 0 ... {side}", f"holds {low if low < 0 else high}")
-
-
-def epoch_order(n: int, seed: int, epoch: int) -> Array:
-    """Return the order in which an epoch shows n boards."""
-    return np.random.default_rng(derived_seed(seed, "order", epoch)).permutation(n)
 
 
 def as_tensors(boards: Boards) -> tuple[torch.Tensor, torch.Tensor]:
