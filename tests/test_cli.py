@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import call
 from typer.testing import CliRunner
 
 import kuramoto as km
@@ -38,14 +39,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from kuramoto.cli import main
 main()
 """
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Run the command in this process; return exit code, stdout, stderr."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

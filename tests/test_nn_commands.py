@@ -11,13 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from kuramoto import cli
+from command_line import call, code_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
@@ -34,17 +32,6 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def boards() -> boards_of.Boards:
     return boards_of.generate(60, (5, 10), box=(2, 2), seed=2)
-
-
-def code_of(arguments: Sequence[object]) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = code_of(arguments)
-    return code, *capsys.readouterr()
 
 
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[Any], *words: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ pytest.importorskip("kornia")
 pytest.importorskip("lightning")
 pytest.importorskip("safetensors")
 
+from command_line import call, code_of  # noqa: E402
 from matplotlib.colors import to_rgb  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from kuramoto import cli  # noqa: E402
 from kuramoto.nn import training  # noqa: E402
 from kuramoto.nn.commands.objects import numbers_of, told_in_lines  # noqa: E402
 from kuramoto.nn.data.objects import tetrominoes  # noqa: E402
@@ -34,17 +33,6 @@ SMALL = [
     *("--set", "model.channels=16", "--set", "validate_every=3", "--set", "log_every=1"),
 ]
 TRAIN = ["train", "objects", "--preset", "toy", "--quiet", "--device", "cpu", *SMALL]
-
-
-def code_of(arguments: Sequence[object]) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = code_of(arguments)
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture(scope="module")

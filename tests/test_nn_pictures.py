@@ -17,11 +17,11 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("lightning")
 pytest.importorskip("safetensors")
 
+from command_line import call  # noqa: E402
 from matplotlib.colors import to_hex, to_rgb  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from kuramoto import cli  # noqa: E402
 from kuramoto.nn import pictures, training  # noqa: E402
 from kuramoto.nn.data import sudoku  # noqa: E402
 from kuramoto.nn.energies import Recording, Solving, record, watch  # noqa: E402
@@ -256,13 +256,6 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
 
 
 # --- a trained network --------------------------------------------------------------------------
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def trained(folder: Path, name: str = "akorn", generate: int = 60, steps: int = 12) -> Path:

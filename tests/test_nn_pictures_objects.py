@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ pytest.importorskip("kornia")
 pytest.importorskip("lightning")
 pytest.importorskip("safetensors")
 
+from command_line import call, code_of  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from kuramoto import cli  # noqa: E402
 from kuramoto.nn import overlays, training  # noqa: E402
 from kuramoto.nn.data.objects import Scenes, tetrominoes  # noqa: E402
 from kuramoto.nn.metrics import foreground_ari, mean_best_overlap  # noqa: E402
@@ -41,17 +40,6 @@ FEW = ["--limit", 4, "--scenes", 2, *QUIET]
 
 def axes() -> Any:
     return Figure().subplots()
-
-
-def code_of(arguments: Sequence[object]) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = code_of(arguments)
-    return code, *capsys.readouterr()
 
 
 def trained(folder: Path, *more: object) -> Path:

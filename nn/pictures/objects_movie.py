@@ -14,6 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from kuramoto._backend import to_numpy
 from kuramoto._check import whole_number
+from kuramoto.nn import layout
 from kuramoto.nn.clustering import agglomerate, enlarge
 from kuramoto.nn.metrics import Contingency
 from kuramoto.nn.overlays import (
@@ -138,7 +139,7 @@ def watch(
     trained = getattr(model.config, "steps_of_blocks", (1,))[-1]
     steps = whole_number("steps", 4 * trained if steps is None else steps, least=1)
     device = next(model.parameters()).device
-    pixels = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None] / 255
+    pixels = layout.pixels(torch.from_numpy(np.array(image)[None]).to(device))
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     c, x = model.start(pixels, generator)
     for block in model.blocks[:-1]:
