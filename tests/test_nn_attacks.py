@@ -455,6 +455,21 @@ def test_results_are_plain(linear):
     assert str(found).startswith("PGD")
 
 
+@pytest.mark.parametrize("attack", [PGD(steps=2), Square(queries=3), Noise(tries=3)])
+def test_what_is_wrong_already_needs_no_attack(attack):
+    """The answer is wrong at the images alone: whoever moves them makes it right."""
+    images = torch.full((5, *SHAPE), 0.5)
+
+    def model(images):
+        far = (images - 0.5).abs().mean((1, 2, 3))
+        return torch.stack([1e4 * far, torch.ones(len(images))], 1)
+
+    trial = Trial(model, images, torch.zeros(5, dtype=int), Threat("Linf", 0.1))
+    assert trial.run(Noise(tries=1)).accuracy == 1  # noise is no attack: it may help
+    assert trial.run(attack).accuracy == trial.clean().accuracy == 0
+    assert trial.run(attack).distance == (0.0,) * 5
+
+
 # AutoAttack
 
 
@@ -490,6 +505,16 @@ def test_autoattack_reaches_the_closed_form(four_classes, version, norm):
     assert (right == stands)[~close].float().mean() >= (0.9 if version == "rand" else 1)
     assert found.own_accuracy == pytest.approx(found.accuracy)
     assert found.settings["version"] == version
+
+
+@pytest.mark.parametrize("version", ["standard", "plus", "rand"])
+def test_autoattack_takes_images_however_they_lie_in_memory(four_classes, version):
+    pytest.importorskip("pyautoattack")
+    model, images, labels, _ = four_classes
+    images = images.contiguous(memory_format=torch.channels_last)
+    trial = Trial(model, images, labels, Threat("Linf", 0.01), batch=24)
+    found = trial.run(AutoAttack(version=version, samples=2, steps=2, queries=2))
+    assert len(found.right) == 24
 
 
 def test_autoattack_says_that_a_model_is_stochastic(four_classes):

@@ -27,6 +27,7 @@ from kuramoto.nn.data.objects import tetrominoes  # noqa: E402
 from kuramoto.nn.overlays import OBJECT_COLORS  # noqa: E402
 from kuramoto.nn.pictures import objects_runs, segments  # noqa: E402
 from kuramoto.nn.tasks import objects_evaluation  # noqa: E402
+from kuramoto.nn.tasks.presets import network_of  # noqa: E402
 
 SMALL = [
     *("--set", "train_scenes=64", "--set", "validation_scenes=4", "--set", "batch=8"),
@@ -115,7 +116,7 @@ def test_evaluate_scores_what_the_library_scores(
     asked += ["--steps", 9, "--batch", 3, "--split", "validation", "--out", out]
     assert call(capsys, "evaluate", "objects", run, *asked, *QUIET)[0] == 0
     opened = training.Run(run)
-    net = objects_runs.network(opened)
+    net = network_of(opened, "objects")
     # Those for validation follow the 320 for test.
     held = tetrominoes(1000, opened.recipe["options"]["data_seed"], first=60_320)
     rows = np.linspace(0, 999, 5).round().astype(int)
@@ -185,7 +186,7 @@ def test_labels_are_those_of_the_library_whatever_else_is_segmented(
     among = np.asarray(Image.open(tmp_path / "all" / "small.png_labels.png"))
     np.testing.assert_array_equal(alone, among)
     opened = training.Run(run)
-    net = objects_runs.network(opened)
+    net = network_of(opened, "objects")
     expected, _ = objects_evaluation.segment(
         lambda images: net.features(images, steps=7), np.array(Image.open(one))[None], 5
     )

@@ -52,6 +52,7 @@ FLOORS = [
     "augmentation",
     "augmix",
     "corruptions",
+    "robustness",
     "simclr",
     "tasks",
     "overlays",

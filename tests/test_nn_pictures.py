@@ -30,6 +30,7 @@ from kuramoto.nn.pictures import curves, page, runs, solving  # noqa: E402
 from kuramoto.nn.pictures import movie as movies  # noqa: E402
 from kuramoto.nn.pictures.board import RIGHT, WRONG  # noqa: E402
 from kuramoto.nn.tasks import sudoku as task  # noqa: E402
+from kuramoto.nn.tasks.presets import network_of  # noqa: E402
 
 
 def axes() -> Any:
@@ -292,7 +293,7 @@ def test_a_portrait_holds_what_was_computed(run: Path) -> None:
     assert portrait.trained == 4
     boards = source.read(opened)
     assert len(boards.puzzles) == 4
-    model = runs.network(opened)
+    model = network_of(opened, "sudoku")
     grids = [torch.from_numpy(part).long().reshape(4, 4, 4) for part in boards]
     expected = record(model, *grids, samples=3, steps=6)
     assert np.array_equal(portrait.recording.energies, expected.energies)
@@ -426,7 +427,7 @@ def test_animate_shows_a_board_being_solved(
 
 
 def test_the_board_shown_is_the_one_elected(run: Path) -> None:
-    model = runs.network(training.Run(run))
+    model = network_of(training.Run(run), "sudoku")
     puzzle = sudoku.parse_board(TEXT).reshape(4, 4)
     found = runs.solve_board(model, puzzle, steps=6, samples=5, seed=2)
     lowest = int(found.energies.sum(-1).argmin())

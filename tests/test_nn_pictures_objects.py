@@ -29,6 +29,7 @@ from kuramoto.nn.pictures import movie as movies  # noqa: E402
 from kuramoto.nn.pictures import objects, objects_movie, objects_runs  # noqa: E402
 from kuramoto.nn.pictures.objects_runs import Asked, ObjectPortrait  # noqa: E402
 from kuramoto.nn.tasks.objects_evaluation import Report, evaluate, segment  # noqa: E402
+from kuramoto.nn.tasks.presets import network_of  # noqa: E402
 
 SMALL = [
     *("--set", "train_scenes=64", "--set", "validation_scenes=4", "--set", "batch=8"),
@@ -205,7 +206,7 @@ def test_a_portrait_holds_what_was_computed(run: Path) -> None:
     asked = Asked(limit=3, rows=2, clusters=3, sweep=(2, 5), steps=7, batch=2)
     found, missing = objects_runs.portrait_of(opened, "net", asked)
     assert missing == []
-    net = objects_runs.network(opened)
+    net = network_of(opened, "objects")
     scenes = tetrominoes(3, 0, first=60_000)  # those for test
     np.testing.assert_array_equal(found.scenes.images, scenes.images[:2])
 

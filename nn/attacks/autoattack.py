@@ -78,6 +78,11 @@ class AutoAttack:
         for name in ("samples", "steps", "queries"):
             whole_number(name, getattr(self, name), least=1)
 
+    @property
+    def classes(self) -> int:
+        """How many classes there must be."""
+        return _CLASSES[self.version]
+
     def settings(self) -> dict[str, Any]:
         """Return all of it that counts for the version, as plain values."""
         unused = "queries" if self.version == "rand" else "samples"
@@ -103,8 +108,8 @@ class AutoAttack:
             raise invalid("model", must, "is pinned by seeding it anew", remedy)
         _, logits = one_gradient(query, images[:1], labels[:1], margin)
         classes = logits.shape[1]
-        if classes < _CLASSES[self.version]:
-            must = f"have {_CLASSES[self.version]} classes or more for AutoAttack {self.version}"
+        if classes < self.classes:
+            must = f"have {self.classes} classes or more for AutoAttack {self.version}"
             raise invalid("model", must, f"has {classes}", "use PGD with loss='margin'")
         if threat.eps == 0:
             return Perturbed(images)

@@ -66,6 +66,13 @@ class Best:
         self.images = images.clone()
         self.seen = Seen(images.new_zeros(len(images)), images.new_full((len(images),), -torch.inf))
 
+    @classmethod
+    def from_clean(cls, query: Query, images: Tensor, labels: Tensor, samples: int) -> Best:
+        """Begin with the images themselves: what is wrong already needs no attack."""
+        best, rows = cls(images), torch.arange(len(images), device=images.device)
+        best.offer(rows, images, look(query, images, labels, samples))
+        return best
+
     def offer(self, rows: Tensor, images: Tensor, seen: Seen, *, always: bool = False) -> None:
         """Take those of some rows that are better (or all that are offered)."""
         better = seen.beats(self.seen.at(rows)) | always
@@ -143,7 +150,9 @@ class PGD:
         self, query: Query, images: Tensor, labels: Tensor, threat: Threat, seed: int
     ) -> Perturbed:
         """Return perturbed images."""
-        best, rows = Best(images), torch.arange(len(images), device=images.device)
+        rows = torch.arange(len(images), device=images.device)
+        last = self.keep == "last"
+        best = Best(images) if last else Best.from_clean(query, images, labels, self.samples)
         right = torch.zeros(self.restarts, self.steps + 1, len(images), device=images.device)
         for restart in range(self.restarts):
             if restart:

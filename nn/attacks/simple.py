@@ -76,7 +76,7 @@ class Noise:
         generator = torch.Generator(images.device).manual_seed(derived_seed(seed, "noise"))
         if self.tries == 1:
             return Perturbed(threat.random(images, generator))
-        best = Best(images)
+        best = Best.from_clean(query, images, labels, self.samples)
         rows = torch.arange(len(images), device=images.device)
         for _ in range(self.tries):
             tried = threat.random(images, generator)

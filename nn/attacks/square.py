@@ -77,14 +77,15 @@ class Square:
         """Return perturbed images."""
         if images.ndim != 4:
             raise invalid("images", "have shape [B, C, H, W] for Square", f"has {images.shape}")
-        best = Best(images)
-        rows = torch.arange(len(images), device=images.device)
+        best = Best.from_clean(query, images, labels, self.samples)
         for restart in range(self.restarts):
-            rows = best.standing(query) if restart else rows
+            rows = best.standing(query)
             if len(rows):
                 draw = _Draw(images.device, derived_seed(seed, "square", restart))
                 found = self._run(query, images[rows], labels[rows], threat, draw)
-                best.offer(rows, found.images, look(query, found.images, labels[rows], 1))
+                best.offer(
+                    rows, found.images, look(query, found.images, labels[rows], self.samples)
+                )
         return Perturbed(best.images)
 
     def _run(self, query: Query, images: Tensor, labels: Tensor, threat: Threat, draw: Any) -> Best:

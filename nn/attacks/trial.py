@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -108,6 +108,15 @@ class Result:
         """Return plain values, for JSON."""
         head = {"accuracy": self.accuracy, "error": self.error, "own_accuracy": self.own_accuracy}
         return head | asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Result:
+        """Return what `as_dict` was made of."""
+        kept = {field.name: plain[field.name] for field in fields(cls)}
+        for name in ("right", "distance", "held", "notes"):
+            kept[name] = None if kept[name] is None else tuple(kept[name])
+        curve = kept["curve"]
+        return cls(**kept | {"curve": None if curve is None else tuple(map(tuple, curve))})
 
     def __str__(self) -> str:
         """Return one line."""
@@ -258,7 +267,7 @@ class Trial:
         """
         from tqdm import tqdm
 
-        there = {r["first"]: r for r in (kept.records if kept else ()) if r["asked"] == asked}
+        there = {r["first"]: r for r in (kept.records if kept else ()) if r.get("asked") == asked}
         name = str(asked.get("attack", ""))
         with tqdm(total=len(self.images), unit="image", desc=name, disable=not progress) as bar:
             for first in range(0, len(self.images), self.batch):
@@ -348,7 +357,7 @@ def _images(images: Any) -> Tensor:
     if not (low >= 0 and high <= 1):  # also where there is NaN
         remedy = "attacks work on images before they are normalised"
         raise invalid("images", "be in 0 ... 1", f"holds {low:g} ... {high:g}", remedy)
-    return found
+    return found.contiguous()  # attacks flatten images, and what lies beside them, as views
 
 
 def _labels(labels: Any, n: int) -> Tensor:

@@ -77,7 +77,8 @@ def draws_level_off(sweep: Mapping[int, Result]) -> Finding:
     first, before, last = (sweep[numbers[index]] for index in (0, max(len(numbers) - 2, 0), -1))
     figures = ", ".join(f"{number}: {percent(sweep[number].accuracy)}" for number in numbers)
     falling = beyond_chance(before, last, _FALLING)
-    end = "and still falls: more draws would find less" if falling else "and levels off"
+    still = "more draws would find less"
+    end = f"and still falls: {still}" if falling else "no further fall beyond chance"
     said = f"Accuracy by draws per gradient is {figures}; {end}."
     apart, error = difference(first, last)
     data = {
@@ -148,9 +149,9 @@ def steps_level_off(attacked: Result) -> Finding:
     """Say whether more steps, or more restarts, would find less."""
     curve = np.asarray(attacked.curve)
     quarter = max(curve.shape[1] // 4, 1)
-    in_steps = float(curve[0, -1 - quarter] - curve[0, -1])
+    in_steps = max(float(curve[0, -1 - quarter] - curve[0, -1]), 0.0)
     ends = curve[:, -1]
-    in_restarts = float(ends[-2] - ends[-1]) if len(ends) > 1 else 0.0
+    in_restarts = max(float(ends[-2] - ends[-1]), 0.0) if len(ends) > 1 else 0.0
     falling = max(in_steps, in_restarts) > _FALLING
     end = "more would find less" if falling else "more would find little"
     said = (

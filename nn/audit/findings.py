@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,13 @@ class Audit:
             "results": {name: result.as_dict() for name, result in self.results.items()},
             "settings": self.settings,
         }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Audit:
+        """Return what `as_dict` was made of."""
+        found = tuple(Finding(**finding) for finding in plain["findings"])
+        results = {name: Result.from_dict(result) for name, result in plain["results"].items()}
+        return cls(**{**plain, "findings": found, "results": results})
 
     def __str__(self) -> str:
         """Return the verdict and a line for each finding."""

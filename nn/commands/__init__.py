@@ -12,7 +12,14 @@ from pathlib import Path
 
 import typer
 
-from kuramoto.nn.commands import classification, objects, objects_pictures, sudoku, sudoku_pictures
+from kuramoto.nn.commands import (
+    classification,
+    objects,
+    objects_pictures,
+    robustness,
+    sudoku,
+    sudoku_pictures,
+)
 from kuramoto.nn.commands.options import application
 from kuramoto.nn.commands.train import train
 
@@ -27,6 +34,7 @@ _evaluate = application()
 app.add_typer(_evaluate, name="evaluate", help="Score a trained network of a task.")
 _evaluate.command("classification")(classification.evaluate)
 _evaluate.command("objects")(objects.evaluate)
+_evaluate.command("robustness")(robustness.evaluate)
 _evaluate.command("sudoku")(sudoku.evaluate)
 app.command()(objects.segment)
 

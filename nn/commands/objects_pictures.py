@@ -152,7 +152,8 @@ def animate(
     """
     from kuramoto.nn.pictures.movie import require_ffmpeg
     from kuramoto.nn.pictures.objects_movie import watch, write_binding
-    from kuramoto.nn.pictures.objects_runs import network, options_of, picture_of
+    from kuramoto.nn.pictures.objects_runs import options_of, picture_of
+    from kuramoto.nn.tasks.presets import network_of
     from kuramoto.nn.training import Run
 
     target = out or beside(run, ".gif")
@@ -164,7 +165,7 @@ def animate(
     require_numbers(seed=seed)
     opened = Run(run)
     with interruptible(), told_in_lines():
-        model = network(opened, device_of(device))
+        model = network_of(opened, "objects", device_of(device))
         pixels, truth = picture_of(opened, model, image, data, scene, size)
         count = options_of(opened).clusters if clusters is None else clusters
         found = watch(model, pixels, count, steps=steps, seed=seed, truth=truth)

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kuramoto._check import invalid
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -36,6 +38,22 @@ Seed = Annotated[int, option("SEED", "Of the initial states [default: 0].")]
 Device = Annotated[
     str, option("DEVICE", "cpu or cuda [default: cuda where there is a GPU, else cpu].")
 ]
+
+Changes = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")
+]
+
+
+def pairs(changes: list[str]) -> dict[str, str]:
+    """Return what ``--set`` says."""
+    return dict(map(_pair, changes))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip()):
+        raise invalid("set", "be KEY=VALUE", repr(text))
+    return name.strip(), value.strip()
 
 
 def device_of(name: str) -> str:

@@ -107,8 +107,9 @@ def animate(
     grey while the network is not sure of them. MP4 needs ffmpeg.
     """
     from kuramoto.nn.pictures.movie import require_ffmpeg
-    from kuramoto.nn.pictures.runs import board_of, network, solve_board
+    from kuramoto.nn.pictures.runs import board_of, solve_board
     from kuramoto.nn.pictures.solving import write_solving
+    from kuramoto.nn.tasks.presets import network_of
     from kuramoto.nn.training import Run
 
     target = out or beside(run, ".gif")
@@ -120,7 +121,7 @@ def animate(
     opened = Run(run)
     puzzle = board_of(opened, board, data)
     with interruptible():
-        model = network(opened, device_of(device))
+        model = network_of(opened, "sudoku", device_of(device))
         found = solve_board(model, puzzle, steps=steps, samples=samples, seed=seed)
         others = found.energies if samples > 1 else None
         shown = {"solution": found.solution, "others": others, "every": every}

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kuramoto._check import invalid
 from kuramoto.cli import Force, Quiet
-from kuramoto.nn.commands.options import Data, Device, argument, device_of, option
+from kuramoto.nn.commands.options import Changes, Data, Device, argument, device_of, option, pairs
 
 if TYPE_CHECKING:
     from kuramoto.nn.training import Outcome
@@ -33,10 +32,7 @@ def train(
         Path | None, option("RUN", "Go on with this run, or from this checkpoint of a run.")
     ] = None,
     device: Device = "",
-    changes: Annotated[
-        list[str],
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable."),
-    ] = [],  # noqa: B006  (typer takes a copy)
+    changes: Changes = [],  # noqa: B006  (typer takes a copy)
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,8 +71,7 @@ def _begin(
     from kuramoto.nn import tasks
 
     name = preset or "cpu"
-    pairs = dict(_pair(text) for text in changes)
-    recipe, settings = tasks.task(task).prepare(name, data, pairs)
+    recipe, settings = tasks.task(task).prepare(name, data, pairs(changes))
     return recipe, settings, out or Path(f"{task}_{name}")
 
 
@@ -111,10 +106,3 @@ def _report(task: str, folder: Path, settings: Any, outcome: Outcome, quiet: boo
         if not outcome.finished:
             typer.echo(f"Time is up; {again} --minutes M")
     return 0
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (equals and name.strip()):
-        raise invalid("set", "be KEY=VALUE", repr(text))
-    return name.strip(), value.strip()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kuramoto._check import invalid, whole_number
-from kuramoto.nn import models
 from kuramoto.nn.data.objects import Scenes
 from kuramoto.nn.pictures.learning import read_metrics
 from kuramoto.nn.pictures.segments import Segmenter, view_of
@@ -19,7 +18,7 @@ from kuramoto.nn.tasks.objects import Options
 from kuramoto.nn.tasks.objects_evaluation import evaluate
 from kuramoto.nn.tasks.objects_evaluation import segment as segmented
 from kuramoto.nn.tasks.objects_sources import kind_of, scenes
-from kuramoto.nn.tasks.presets import require_task
+from kuramoto.nn.tasks.presets import network_of, require_task
 
 if TYPE_CHECKING:
     from kuramoto.nn.pictures.learning import Metrics
@@ -89,15 +88,6 @@ class ObjectPortrait:
     report: Report | None = None
 
 
-def network(run: Run, device: str = "cpu") -> Any:
-    """Return a run's network with its averaged weights, in evaluation mode."""
-    from kuramoto.nn.training.run import accelerator
-
-    accelerator(device)
-    options_of(run)
-    return run.load(models.build("objects", **run.recipe["model"])).to(device)
-
-
 def options_of(run: Run) -> Options:
     """Return what belongs to a run's task, or say that it is another task's."""
     require_task(run.recipe, "objects")
@@ -137,7 +127,7 @@ def segmenter(
     **how
         As for `Segmenter`.
     """
-    options, model = options_of(run), network(run, device)
+    options, model = options_of(run), network_of(run, "objects", device)
     return Segmenter(
         extractor(model, steps),
         options.clusters if clusters is None else clusters,
@@ -167,7 +157,7 @@ def portrait_of(
     except FileNotFoundError as error:
         missing.append(f"learning curves ({_plain(error)})")
     try:
-        model = network(run, asked.device)
+        model = network_of(run, "objects", asked.device)
         found = _found(run, model, asked, progress)
     except FileNotFoundError as error:
         if asked.data is not None:

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from kuramoto._check import invalid
-from kuramoto.nn import energies, models
+from kuramoto.nn import energies
 from kuramoto.nn.data import sudoku as files
 from kuramoto.nn.pictures.board import legend
 from kuramoto.nn.pictures.learning import read_metrics
 from kuramoto.nn.pictures.portrait import Portrait, portray
+from kuramoto.nn.tasks.presets import network_of
 from kuramoto.nn.tasks.sudoku import restore
 
 if TYPE_CHECKING:
@@ -72,16 +73,6 @@ def held_out(run: Run, data: Path | None) -> Boards:
     return recipe.held_out
 
 
-def network(run: Run, device: str = "cpu") -> Any:
-    """Return a run's network with its averaged weights, in evaluation mode."""
-    from kuramoto.nn.training.run import accelerator
-
-    accelerator(device)
-    if run.recipe.get("task") != "sudoku":
-        raise ValueError(f"Run {run.folder} is of the task {run.recipe.get('task')}, not sudoku.")
-    return run.load(models.build("sudoku", **run.recipe["model"])).to(device)
-
-
 def portrait_of(
     run: Run, name: str, source: Source = Source(), **asked: Any
 ) -> tuple[Portrait, list[str]]:
@@ -104,7 +95,7 @@ def portrait_of(
     except FileNotFoundError as error:
         missing.append(f"learning curves ({_plain(error)})")
     try:
-        model = network(run, source.device)
+        model = network_of(run, "sudoku", source.device)
         boards = _boards(run, source)
     except FileNotFoundError as error:
         if source.boards is not None or source.data is not None:

@@ -28,7 +28,7 @@ from kuramoto.nn import models
 from kuramoto.nn.seeds import derived_seed
 from kuramoto.nn.tasks.objects_presets import PRESETS, Options
 from kuramoto.nn.tasks.objects_sources import kind_of, scenes, spread
-from kuramoto.nn.tasks.presets import changed_model, chosen, full, require_task, wishes
+from kuramoto.nn.tasks.presets import changed_model, chosen, full, network_of, require_task, wishes
 from kuramoto.nn.training import Settings, changed
 
 if TYPE_CHECKING:
@@ -232,10 +232,8 @@ def evaluate_run(
         If the run is of another task, or the scenes have no labels.
     """
     from kuramoto.nn.tasks.objects_evaluation import evaluate
-    from kuramoto.nn.training.run import accelerator
 
-    accelerator(device)
-    require_task(run.recipe, "objects")
+    model = network_of(run, "objects", device)
     options = Options(**run.recipe["options"])
     name = source or ("voc" if options.source == "imagenet" else options.source)
     if name != options.source:
@@ -244,7 +242,6 @@ def evaluate_run(
     if not kind_of(name).labelled:
         remedy = "name a source whose objects are known"
         raise invalid("source", "have labels to be scored against", f"{name}, without any", remedy)
-    model = run.load(models.build("objects", **run.recipe["model"])).to(device)
     found = scenes(name, options.wanted(split, data))
     if limit is not None:
         found = spread(found, whole_number("limit", limit, least=1))

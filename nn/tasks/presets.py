@@ -5,13 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kuramoto._check import invalid, nearest
 from kuramoto.nn import models
 from kuramoto.nn.training import Settings, changed
 
-__all__ = ["Preset", "Wishes", "changed_model", "chosen", "full", "require_task", "wishes"]
+if TYPE_CHECKING:
+    from kuramoto.nn.training import Run
+
+__all__ = [
+    "Preset",
+    "Wishes",
+    "changed_model",
+    "chosen",
+    "full",
+    "network_of",
+    "require_task",
+    "wishes",
+]
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,22 @@ def full(task: str, model: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": model["name"], **dataclasses.asdict(made.config)}
 
 
-def require_task(about: Mapping[str, Any], task: str) -> None:
+def require_task(about: Mapping[str, Any], task: str, name: str = "The run") -> None:
     """Raise unless a run's recipe is of this task."""
     if about.get("task") != task:
-        raise ValueError(f"The run is of the task {about.get('task')}, not of {task}.")
+        raise ValueError(f"{name} is of the task {about.get('task')}, not of {task}.")
+
+
+def network_of(run: Run, task: str, device: str = "cpu") -> Any:
+    """Return a run's network with its averaged weights, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the run is of another task, or there is no such device.
+    """
+    from kuramoto.nn.training.run import accelerator
+
+    accelerator(device)
+    require_task(run.recipe, task, f"Run {run.folder}")
+    return run.load(models.build(task, **run.recipe["model"])).to(device)

@@ -319,14 +319,10 @@ def evaluate_run(
     **how
         As for `evaluate`.
     """
-    from kuramoto.nn import models
+    from kuramoto.nn.tasks.presets import network_of
     from kuramoto.nn.tasks.sudoku import restore
-    from kuramoto.nn.training.run import accelerator
 
-    accelerator(device)
-    if run.recipe.get("task") != "sudoku":
-        raise ValueError(f"Run {run.folder} is of the task {run.recipe.get('task')}, not sudoku.")
-    model = run.load(models.build("sudoku", **run.recipe["model"])).to(device)
+    model = network_of(run, "sudoku", device)
     found = restore(run.recipe, data).held_out if boards is None else _read(boards)
     n = len(found.puzzles)
     if limit is not None and whole_number("limit", limit, least=1) < n:

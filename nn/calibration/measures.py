@@ -1,23 +1,17 @@
-"""How far a classifier's probabilities can be believed: calibration errors, likelihood, Brier.
-
-Predictions are arrays (n, K) of probabilities, or of logits where ``logits=True`` says so, and
-labels (n,) whole numbers 0 ... K − 1. NumPy only; all is computed in float64.
-"""
+"""Calibration errors, likelihood, Brier score, of predictions and labels."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from kuramoto._backend import Array, to_numpy
 from kuramoto._check import invalid, message, whole_number
+from kuramoto.nn.calibration.records import Calibration, Reliability
 
 __all__ = [
     "BINS",
-    "Calibration",
-    "Reliability",
     "adaptive_calibration_error",
     "brier_score",
     "calibration",
@@ -32,73 +26,6 @@ BINS = 15
 """Bins of the calibration errors, as the literature has them."""
 
 _SUM_TOLERANCE = 1e-2  # probabilities of half precision, a thousand classes
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """What a reliability diagram draws: accuracy against confidence, bin by bin.
-
-    Attributes
-    ----------
-    edges : array, shape (bins + 1,)
-        Of the bins.
-    counts : array of int64, shape (bins,)
-        Predictions in each bin.
-    confidence, accuracy : array, shape (bins,)
-        Means over a bin; NaN where it is empty.
-    """
-
-    edges: np.ndarray
-    counts: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-
-    @property
-    def error(self) -> float:
-        """Σ_b (n_b/n)·|accuracy_b − confidence_b|: the expected calibration error."""
-        full = self.counts > 0
-        gaps = np.abs(self.accuracy[full] - self.confidence[full])
-        return float((self.counts[full] * gaps).sum() / self.counts.sum())
-
-    @property
-    def largest_error(self) -> float:
-        """The largest |accuracy_b − confidence_b|: the maximum calibration error."""
-        return float(np.nanmax(np.abs(self.accuracy - self.confidence)))
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """All of it at once; each is defined at the function that computes it.
-
-    Attributes
-    ----------
-    images : int
-    accuracy, confidence : float
-        Means; confidence is the largest probability of an image.
-    ece, adaptive, class_wise : float
-        Calibration errors.
-    nll : float
-        In nats.
-    brier : float
-    reliability : Reliability
-    """
-
-    images: int
-    accuracy: float
-    confidence: float
-    ece: float
-    adaptive: float
-    class_wise: float
-    nll: float
-    brier: float
-    reliability: Reliability
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON: None for the means of empty bins."""
-        plain = asdict(self)
-        for name, values in plain["reliability"].items():
-            plain["reliability"][name] = [None if v != v else v for v in values.tolist()]
-        return plain
 
 
 def calibration(
