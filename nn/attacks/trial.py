@@ -100,6 +100,12 @@ class Result:
         return float(np.std(self.right, ddof=1) / n**0.5) if n > 1 else float("nan")
 
     @property
+    def threat(self) -> Threat | None:
+        """What the attack was allowed; None where there was none."""
+        clean = self.settings["attack"] == Clean.name
+        return None if clean else Threat(**self.settings["threat"])
+
+    @property
     def own_accuracy(self) -> float | None:
         """Accuracy by the attack's own count; None where it has none."""
         return None if self.held is None else float(np.mean(self.held))
@@ -121,7 +127,7 @@ class Result:
     def __str__(self) -> str:
         """Return one line."""
         name = f"{self.settings['attack']} {self.settings.get('version', '')}"
-        threat = str(Threat(**self.settings["threat"]))
+        threat = "" if self.threat is None else str(self.threat)
         found = f"{100 * self.accuracy:6.2f} % ± {100 * self.error:.2f}"
         return f"{name:20} {threat:14} {found}, {len(self.right)} images"
 

@@ -184,7 +184,7 @@ def _attacks(audit: Audit) -> Iterator[dict[str, Any]]:
     for name in order_of(audit):
         result = audit.results[name]
         own, kind = result.own_accuracy, kind_of(audit, name)
-        threat = str(Threat(**result.settings["threat"]))
+        threat = "" if result.threat is None else str(result.threat)
         yield {
             "name": name,
             "threat": "any change" if kind == "unbounded" else threat.replace("Linf", "L∞"),

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from kuramoto.nn.attacks import Threat
 from kuramoto.nn.audit import Audit
 from kuramoto.nn.calibration import Calibration, Reliability, pooled
 
@@ -237,7 +236,7 @@ def _attacks(audit: Audit) -> list[str]:
     found = sorted(audit.results.items(), key=lambda item: item[1].accuracy)
     lines = [f"{'attack':28}{'threat':>16}{'accuracy':>10}{'± error':>9}{'images':>8}"]
     for name, result in found:
-        threat = Threat(**result.settings["threat"])
+        threat = "" if result.threat is None else str(result.threat)
         shown = f"{100 * result.accuracy:10.2f}{100 * result.error:9.2f}{len(result.right):8d}"
-        lines.append(f"{name:28}{threat!s:>16}{shown}")
+        lines.append(f"{name:28}{threat:>16}{shown}")
     return lines
