@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kornia")
@@ -209,3 +210,38 @@ def test_the_command_tells_accuracy_and_calibration(
     assert not ended.value.code
     assert out.startswith("100 images: accuracy ")
     assert "calibration error" in out
+
+
+def test_learning_curves_are_those_of_the_metrics(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from kuramoto.nn.pictures.classification import figure_learning
+    from kuramoto.nn.pictures.learning import read_metrics
+
+    metrics = read_metrics(run)
+    one, both = (figure_learning(dict.fromkeys(names, metrics)) for names in ("a", "ab"))
+    labels = [ax.get_ylabel() for ax in one.axes]
+    assert labels[0] == "cross-entropy"
+    assert labels[1:] == [
+        f"{w} of held-out images / %" for w in ("accuracy", "calibration error (ECE)")
+    ]
+    known = ~np.isnan(metrics["accuracy"])
+    (line,) = one.axes[1].lines
+    np.testing.assert_allclose(line.get_ydata(), 100 * metrics["accuracy"][known])
+    assert [line.get_label() for line in both.axes[2].lines] == ["a", "b"]
+    code = {"step": metrics["step"], "loss": metrics["loss"]}
+    assert [ax.get_ylabel() for ax in figure_learning({"code": code}).axes] == ["SimCLR's loss"]
+    with pytest.raises(ValueError, match="no run was given"):
+        figure_learning({})
+
+
+def test_the_command_draws_runs_beside_each_other(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "both.svg"
+    assert call(capsys, "plot", run, "--out", out) == (0, f"Wrote {out}\n", "")
+    assert out.read_bytes().startswith(b"<?xml")
+    code, _, err = call(capsys, "plot", run, "--out", out)
+    assert (code, "exists already" in err) == (2, True)
+    code, _, err = call(capsys, "animate", run)
+    assert (code, "without animation; use kuramoto plot" in err) == (2, True)

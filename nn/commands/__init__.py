@@ -42,6 +42,11 @@ _drawn_objects = application()
 _drawn_objects.command()(objects_pictures.plot)
 _drawn_objects.command()(objects_pictures.animate)
 
+_drawn_classes = application()
+_drawn_classes.command()(classification.plot)
+_drawn_classes.command()(classification.animate)
+_DRAWN = {"objects": _drawn_objects, "classification": _drawn_classes}
+
 
 @_evaluate.callback(invoke_without_command=True)
 def _require_task(context: typer.Context) -> None:
@@ -51,9 +56,7 @@ def _require_task(context: typer.Context) -> None:
 
 def run(name: str | None, arguments: Sequence[str]) -> int:
     """Run one of the commands on what `kuramoto.cli` was given; return its exit code."""
-    chosen = app
-    if name in ("plot", "animate") and _task_of(arguments) == "objects":
-        chosen = _drawn_objects
+    chosen = _DRAWN.get(str(_task_of(arguments)), app) if name in ("plot", "animate") else app
     command = typer.main.get_command(chosen)
     code = command.main([str(name), *arguments], prog_name="kuramoto", standalone_mode=False)
     return code if isinstance(code, int) else 0

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kuramoto.nn.commands.options import Data, Device, RunFolder, device_of, interruptible, option
+from kuramoto.cli import Force
+from kuramoto.nn.commands.options import (
+    Data,
+    Device,
+    RunFolder,
+    argument,
+    device_of,
+    interruptible,
+    option,
+)
+from kuramoto.nn.commands.outputs import (
+    beside,
+    names_of,
+    picture_formats,
+    require_ending,
+    written,
+)
 
-__all__ = ["evaluate"]
+__all__ = ["animate", "evaluate", "plot"]
 
 
 def evaluate(
@@ -42,3 +59,39 @@ def evaluate(
         f"calibration error {100 * found.ece:.2f} % (adaptive {100 * found.adaptive:.2f}, "
         f"class-wise {100 * found.class_wise:.2f}), NLL {found.nll:.4f}, Brier {found.brier:.4f}"
     )
+
+
+def plot(
+    runs: Annotated[list[Path], argument("RUN", "Folders of training runs.")],
+    out: Annotated[
+        Path | None, option("FILE", "Picture to write; its ending says how [default: RUN.png].")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Draw how classifiers learned: loss, accuracy, calibration; several over each other.
+
+    As in: kuramoto plot run other. What a trained one withstands is drawn by kuramoto evaluate
+    robustness.
+    """
+    from kuramoto._outputs import require_free
+    from kuramoto.nn import training
+    from kuramoto.nn.pictures.classification import figure_learning
+    from kuramoto.nn.pictures.learning import read_metrics
+    from kuramoto.nn.tasks.presets import require_task
+
+    target = out or beside(runs[0], ".png")
+    require_ending(target, picture_formats())
+    require_free(target, force)
+    for path in runs:
+        require_task(training.Run(path).recipe, "classification", f"Run {path}")
+    names = names_of(runs)
+    metrics = {name: read_metrics(path) for name, path in zip(names, runs, strict=True)}
+    figure = figure_learning(metrics, title=", ".join(names))
+    with written(target, force) as temporary:
+        figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=130)
+    typer.echo(f"Wrote {target}")
+
+
+def animate(run: RunFolder) -> None:
+    """Say that there is nothing to animate."""
+    raise ValueError(f"Run {run} is of classification, without animation; use kuramoto plot.")

@@ -51,14 +51,21 @@ def read_metrics(folder: str | Path) -> dict[str, Array]:
     return {name: np.array(values) for name, values in columns.items()}
 
 
-def draw_losses(ax: Any, runs: Mapping[str, Metrics]) -> None:
-    """Draw the loss over optimiser steps: rows pale, their running mean, held-out boards dotted.
+def draw_losses(
+    ax: Any,
+    runs: Mapping[str, Metrics],
+    kind: str = "cross-entropy",
+    held_out: str = "held-out boards",
+) -> None:
+    """Draw the loss over optimiser steps: rows pale, their running mean, what is held out dotted.
 
     Parameters
     ----------
     ax : matplotlib axes
     runs : mapping of str to metrics
         Names, and what `read_metrics` returns.
+    kind, held_out : str
+        What the loss is, and what is held out.
     """
     for color, (name, metrics) in zip(_colors(runs), runs.items(), strict=True):
         steps, loss = metrics["step"], metrics["loss"]
@@ -71,9 +78,9 @@ def draw_losses(ax: Any, runs: Mapping[str, Metrics]) -> None:
         known = ~np.isnan(held)
         if known.any():
             other = LINE_COLORS[1] if len(runs) == 1 else color
-            label = "held-out boards" if len(runs) == 1 else ""
+            label = held_out if len(runs) == 1 else ""
             ax.plot(steps[known], held[known], ":o", color=other, markersize=3.5, label=label)
-    ax.set_ylabel("cross-entropy", fontsize=LABEL)
+    ax.set_ylabel(kind, fontsize=LABEL)
     ax.set_yscale("log")
     _plain_decades(ax)
     _finish(ax)
@@ -109,6 +116,28 @@ def draw_scores(ax: Any, runs: Mapping[str, Metrics], *, squares: bool = True) -
         else "boards right (dashed: squares)"
     )
     ax.set_ylabel(what, fontsize=LABEL)
+    _finish(ax)
+
+
+def draw_column(ax: Any, runs: Mapping[str, Metrics], column: str, label: str) -> None:
+    """Draw one column of the metrics, in %, over optimiser steps; rows without it are passed over.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+    runs : mapping of str to metrics
+        Names, and what `read_metrics` returns.
+    column, label : str
+        Of the metrics, and of the axis.
+    """
+    for color, (name, metrics) in zip(_colors(runs), runs.items(), strict=True):
+        values = metrics.get(column, np.full(len(metrics["step"]), np.nan))
+        known = ~np.isnan(values)
+        shown: dict[str, Any] = {"color": color, "markersize": 3.5}
+        shown["label"] = name if len(runs) > 1 else ""
+        ax.plot(metrics["step"][known], 100 * values[known], "-o", linewidth=1.8, **shown)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(label, fontsize=LABEL)
     _finish(ax)
 
 

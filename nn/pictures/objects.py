@@ -18,8 +18,8 @@ from kuramoto.nn.overlays import (
     draw_labels,
     matched,
 )
+from kuramoto.nn.pictures import learning
 from kuramoto.nn.pictures.learning import Metrics
-from kuramoto.nn.pictures.learning import draw_losses as draw_cross_entropies
 from kuramoto.nn.pictures.objects_runs import ObjectPortrait
 from kuramoto.plotting.axes import LABEL, TICK
 from kuramoto.plotting.palette import LINE_COLORS
@@ -116,11 +116,7 @@ def draw_losses(ax: Any, runs: Mapping[str, Metrics]) -> None:
     runs : mapping of str to metrics
         Names, and what `kuramoto.nn.pictures.read_metrics` returns.
     """
-    draw_cross_entropies(ax, runs)
-    ax.set_ylabel("SimCLR's loss", fontsize=LABEL)
-    if len(runs) == 1:
-        for text in ax.get_legend().get_texts():
-            text.set_text(text.get_text().replace("boards", "scenes"))
+    learning.draw_losses(ax, runs, "SimCLR's loss", "held-out scenes")
 
 
 def draw_scores(ax: Any, runs: Mapping[str, Metrics]) -> None:
