@@ -163,6 +163,10 @@ def test_quantised_input_is_exposed(plain, data):
     assert found["gradients"].data["margin"]["zero"] == 1
     assert found.accuracy < 0.2
     assert found.strongest == "Square"
+    attacks = {**found["black_box"].data["white"], **found["black_box"].data["black"]}
+    worst = np.min([found.results[name].right for name in attacks], axis=0)
+    assert found.together == worst.mean() <= found.accuracy
+    assert found.together >= 1 - sum(1 - accuracy for accuracy in attacks.values())
     assert "not robustness" in found.words
 
 

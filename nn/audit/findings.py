@@ -63,6 +63,10 @@ class Audit:
         Under the strongest attack: robustness is at most this.
     strongest : str
         Name of that attack.
+    together : float
+        Accuracy if each image meets the attack that is worst for it, chosen in hindsight: the usual
+        figure of an ensemble. Of a stochastic model with few draws it is somewhat too low, because
+        every attack has another chance to be lucky.
     findings : tuple of Finding
     results : dict of str to Result
         Of every attack that was run.
@@ -74,6 +78,7 @@ class Audit:
     words: str
     accuracy: float
     strongest: str
+    together: float
     findings: tuple[Finding, ...]
     results: dict[str, Result]
     settings: dict[str, Any]
@@ -89,6 +94,7 @@ class Audit:
             "words": self.words,
             "accuracy": self.accuracy,
             "strongest": self.strongest,
+            "together": self.together,
             "findings": [vars(finding) for finding in self.findings],
             "results": {name: result.as_dict() for name, result in self.results.items()},
             "settings": self.settings,
@@ -103,7 +109,8 @@ class Audit:
 
     def __str__(self) -> str:
         """Return the verdict and a line for each finding."""
-        return "\n".join([self.words, *map(str, self.findings)])
+        hindsight = f"Image by image the worst of all attacks leaves {percent(self.together)}."
+        return "\n".join([self.words, hindsight, *map(str, self.findings)])
 
 
 def verdict_on(

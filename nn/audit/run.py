@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from kuramoto._check import invalid, whole_number
 from kuramoto.nn.attacks import (
     PGD,
@@ -171,8 +173,16 @@ class _Auditor:
         verdict, words = verdict_on(findings, clean.accuracy, naive.accuracy, strongest, name)
         settings = {"plan": asdict(self.plan), "trial": self.trial.question}
         settings["threat"] = asdict(self.trial.threat)
+        together = np.min([result.right for result in self._attacks().values()], axis=0)
         return Audit(
-            verdict, words, strongest.accuracy, name, tuple(findings), self.results, settings
+            verdict=verdict,
+            words=words,
+            accuracy=strongest.accuracy,
+            strongest=name,
+            together=float(np.mean(together)),
+            findings=tuple(findings),
+            results=self.results,
+            settings=settings,
         )
 
     def _run(self, name: str, attack: Attack, trial: Trial | None = None) -> Result:

@@ -158,7 +158,9 @@ def _verdict(audit: Audit | None) -> dict[str, Any]:
     error = f" ± {percent(strongest.error)}" if strongest.error == strongest.error else ""
     count = f"{len(strongest.right)} images"
     most = f"The strongest attack leaves {percent(audit.accuracy)}{error} of {count} right."
-    words = [audit.words, robustness_words.MEANINGS[kind], f"{most} {robustness_words.BOUND}"]
+    worst = f"Image by image the worst of all attacks leaves {percent(audit.together)}."
+    bound = f"{most} {worst} {robustness_words.BOUND}"
+    words = [audit.words, robustness_words.MEANINGS[kind], bound]
     said = f"Verdict: {kind} – {VERDICTS[kind]}"
     return {"kind": kind, "sign": _MARKS[kind], "said": said, "words": map(_joined, words)}
 
