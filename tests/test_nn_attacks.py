@@ -470,6 +470,23 @@ def test_what_is_wrong_already_needs_no_attack(attack):
     assert trial.run(attack).distance == (0.0,) * 5
 
 
+def test_pgd_spends_nothing_on_images_that_are_wrong_as_they_are():
+    images, asked = torch.rand(8, *SHAPE, generator=torch.Generator().manual_seed(0)), []
+
+    def model(images):
+        asked.append(len(images))
+        m = images.mean((1, 2, 3))
+        return torch.stack([m, 0.5 + 0 * m], 1)
+
+    labels = model(images).argmax(1)
+    labels[:6] = 1 - labels[:6]
+    asked.clear()
+    found = Trial(model, images, labels, Threat("Linf", 1e-3)).run(PGD(steps=10))
+    assert found.accuracy == 0.25
+    # Clean looks at all eight, a start and ten steps at two, the run's end, and the judge.
+    assert asked == [8] * 4 + [2] * 11 + [2, 8]
+
+
 # AutoAttack
 
 

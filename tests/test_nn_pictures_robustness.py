@@ -97,7 +97,7 @@ def audit(verdict: str = "doubtful") -> Audit:
     )
     words = f"Said of {NASTY}."
     name = "AutoAttack rand"
-    return Audit(verdict, words, 0.25, name, findings, results, {"threat": THREAT})
+    return Audit(verdict, words, 0.25, name, 0.125, findings, results, {"threat": THREAT})
 
 
 def example(row: int, before: str, after: str, change: int, label: str = "cat") -> Example:
@@ -493,6 +493,7 @@ def test_the_verdict_is_said_in_words_and_is_a_bound(
     assert f"Verdict: {verdict}" in parsed.words
     assert "the figure is an upper bound" in parsed.words
     assert "leaves 25.0\N{NO-BREAK SPACE}% ± 25.0\N{NO-BREAK SPACE}% of 4 images" in parsed.words
+    assert "worst of all attacks leaves 12.5\N{NO-BREAK SPACE}%" in parsed.words
 
 
 def test_tables_hold_the_numbers_of_the_report(page: str) -> None:

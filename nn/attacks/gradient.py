@@ -22,6 +22,8 @@ Tensor = Any
 KEEP = ("best", "last")
 """Which image of a run PGD takes: the worst classified one, or the one it ends with."""
 
+_LOOKS = 4  # an image that a stochastic model knows is wrong by chance once, not four times
+
 
 class Perturbed(NamedTuple):
     """What an attack makes of images.
@@ -70,7 +72,7 @@ class Best:
     def from_clean(cls, query: Query, images: Tensor, labels: Tensor, samples: int) -> Best:
         """Begin with the images themselves: what is wrong already needs no attack."""
         best, rows = cls(images), torch.arange(len(images), device=images.device)
-        best.offer(rows, images, look(query, images, labels, samples))
+        best.offer(rows, images, look(query, images, labels, max(samples, _LOOKS)))
         return best
 
     def offer(self, rows: Tensor, images: Tensor, seen: Seen, *, always: bool = False) -> None:
@@ -94,7 +96,8 @@ class PGD:
     ----------
     steps : int
     restarts : int
-        Runs, each from another start; images that every draw gets wrong are left out of the next.
+        Runs, each from another start; images that every draw gets wrong are left out of the next,
+        and of the first those that are wrong as they are.
     samples : int
         Draws of the model's random numbers that each gradient is a mean over: expectation over
         transformation (EoT). 1 is enough for a deterministic model.
@@ -150,13 +153,11 @@ class PGD:
         self, query: Query, images: Tensor, labels: Tensor, threat: Threat, seed: int
     ) -> Perturbed:
         """Return perturbed images."""
-        rows = torch.arange(len(images), device=images.device)
         last = self.keep == "last"
         best = Best(images) if last else Best.from_clean(query, images, labels, self.samples)
         right = torch.zeros(self.restarts, self.steps + 1, len(images), device=images.device)
         for restart in range(self.restarts):
-            if restart:
-                rows = best.standing(query)
+            rows = best.standing(query)
             right[restart] = 1 - best.seen.wrong
             generator = torch.Generator(images.device)
             generator.manual_seed(derived_seed(seed, "start", restart))
